@@ -1,0 +1,326 @@
+"""Analyzers in a world: declared once; run at add time, by a stage, by a command or again; recorded with their provenance."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dam.analysis.algorithm import Algorithm
+from dam.analysis.jobs import Compute, Failure, Job, Limits
+from dam.analysis.ref import ref
+from dam.commands.analysis_commands import AnalysisCommand
+from dam.core.content import ContentSource
+from dam.core.exceptions import AnalyzerDefinitionError
+from dam.core.transaction import MANY, WorldTransaction
+from dam.models.config import WorldConfig
+from dam.models.core.base_component import EFFECTIVE, PERSON, BaseComponent, Component, LayeredComponent
+from dam.models.derivation import DerivationComponent
+
+if TYPE_CHECKING:
+    from dam.analysis.pool import WorkerPool
+    from dam.core.world import World
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True)
+class Analyzer(Generic[F]):
+    """A fact of bytes: how it is computed, from which media types, and how it becomes components."""
+
+    algorithm: Algorithm
+    compute: ref
+    components: Callable[[F], Iterable[Component]]
+    accepts: tuple[str, ...]
+    produces: tuple[type[Component], ...]
+    stage: Enum | None = None
+    command: type[AnalysisCommand[None]] | None = None
+
+    def wants(self, media_type: str) -> bool:
+        return any(fnmatchcase(media_type, pattern) for pattern in self.accepts)
+
+
+def analyzer(
+    algorithm: Algorithm,
+    *,
+    compute: ref,
+    accepts: tuple[str, ...],
+    produces: tuple[type[Component], ...],
+    stage: Enum | None = None,
+    command: type[AnalysisCommand[None]] | None = None,
+) -> Callable[[Callable[[F], Iterable[Component]]], Analyzer[F]]:
+    """Declares an analyzer around the function that turns its result into components.
+
+    ``compute`` names a function of a ``Blob`` that runs in a worker process and returns a small picklable value. Without a
+    ``stage`` it runs when an asset is added, on the bytes just read; with one, when the stage reaches the entity. ``command``
+    makes it available for one entity on request. ``accepts`` are media types, with ``*`` as a wildcard.
+    """
+
+    def declare(components: Callable[[F], Iterable[Component]]) -> Analyzer[F]:
+        return Analyzer(algorithm, compute, components, accepts, produces, stage, command)
+
+    return declare
+
+
+def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> Analyzer[Any]:
+    """Raises ``AnalyzerDefinitionError`` with everything that is wrong."""
+    if not isinstance(candidate, Analyzer):
+        raise AnalyzerDefinitionError(f"{candidate!r} is not an analyzer; declare it with @analyzer(Algorithm(…), …)")
+    problems = []
+    if any(other.algorithm.name == candidate.algorithm.name and other != candidate for other in registered):
+        problems.append(f"another analyzer has the name {candidate.algorithm.name!r} already")
+    if not candidate.accepts or not all(pattern.count("/") == 1 or pattern == "*" for pattern in candidate.accepts):
+        problems.append(f"accepts={candidate.accepts!r}; write media types such as ('image/*',)")
+    if not all(isinstance(c, type) and issubclass(c, Component) for c in candidate.produces):
+        problems.append(f"produces={candidate.produces!r}; write a tuple of component classes")
+    if candidate.command and not issubclass(candidate.command, AnalysisCommand):
+        problems.append(f"command={candidate.command.__name__} is not an AnalysisCommand")
+    module = candidate.compute.name.partition(":")[0]
+    if not _exists(module):
+        problems.append(f"compute={candidate.compute.name!r}: there is no module {module!r}")
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise AnalyzerDefinitionError(
+            f"cannot register analyzer {candidate.algorithm.name!r}\n{lines}\n  see docs/reference/errors.md#dam106"
+        )
+    return candidate
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@dataclass
+class Analysis:
+    """What one analyzer found in one blob: facts, or why there are none. ``again`` says that it had looked before."""
+
+    analyzer: Analyzer[Any]
+    facts: Any = None
+    error: str | None = None
+    input_digest: bytes | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """One blob on local disk and the analyzers that are to look at it; ``shown`` is its name in error texts."""
+
+    path: str
+    size: int
+    media_type: str
+    analyzers: Sequence[Analyzer[Any]]
+    digest: bytes | None = None
+    shown: str = ""
+
+
+class Analyses:
+    """The analyzers of a world, and the worker processes that run them."""
+
+    def __init__(self, config: WorldConfig) -> None:
+        self._config = config
+        self._analyzers: list[Analyzer[Any]] = []
+        self._pool: WorkerPool | None = None
+
+    def __iter__(self) -> Any:
+        return iter(self._analyzers)
+
+    def add(self, candidate: object) -> Analyzer[Any]:
+        analyzer = check_analyzer(candidate, self._analyzers)
+        if analyzer not in self._analyzers:
+            self._analyzers.append(analyzer)
+        return analyzer
+
+    def wanted(self, media_type: str, stage: Enum | None) -> list[Analyzer[Any]]:
+        """The analyzers that look at such content, at add time (``None``) or in a stage."""
+        return [a for a in self._analyzers if a.stage == stage and a.wants(media_type)]
+
+    @property
+    def pool(self) -> "WorkerPool":
+        if self._pool is None:
+            from dam.analysis.pool import WorkerPool
+
+            c = self._config
+            limits = Limits(c.analysis_time_limit, c.analysis_cpu_limit, c.analysis_memory_mb << 20)
+            self._pool = WorkerPool(c.analysis_workers, limits)
+        return self._pool
+
+    async def run(self, work: Sequence[Work]) -> list[list[Analysis]]:
+        """Computes, in workers; for each piece of work its analyses, in the order of its analyzers."""
+        jobs = [
+            Job(w.path, w.size, w.media_type, tuple(Compute(a.compute.name, a.algorithm.parameters) for a in w.analyzers), w.shown)
+            for w in work
+        ]
+        if not any(job.computes for job in jobs):
+            return [[] for _ in jobs]
+        return [
+            [
+                Analysis(a, error=found.message, input_digest=w.digest)
+                if isinstance(found, Failure)
+                else Analysis(a, facts=found, input_digest=w.digest)
+                for a, found in zip(w.analyzers, of_one, strict=True)
+            ]
+            for w, of_one in zip(work, await self.pool.run(jobs), strict=True)
+        ]
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+
+async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Sequence[Analysis]]]) -> None:
+    """Writes facts and their provenance. Facts that do not become components are recorded as a failure.
+
+    Where an algorithm looked again, the rows it wrote before go first, for it may have found fewer; a failure takes nothing.
+    """
+    facts: list[tuple[int, list[Component]]] = []
+    outdated: dict[type[Component], set[int]] = {}
+    for entity_id, analyses in found:
+        for analysis in analyses:
+            components, error = [], analysis.error
+            if error is None:
+                try:
+                    components = _components(analysis)
+                except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
+                    error = f"{type(e).__name__}: {e}"[:500]
+            if analysis.again and error is None:
+                for cls in analysis.analyzer.produces:
+                    if issubclass(cls, BaseComponent):
+                        outdated.setdefault(cls, set()).add(entity_id)
+            facts.append((entity_id, [*components, _derivation(analysis, error)]))
+    for cls, entity_ids in outdated.items():
+        await transaction.remove_components(cls, sorted(entity_ids))
+    for entity_id, components in facts:
+        transaction.add(entity_id, *components)
+
+
+def _derivation(analysis: Analysis, error: str | None) -> DerivationComponent:
+    algorithm = analysis.analyzer.algorithm
+    return DerivationComponent(
+        algorithm=algorithm.name,
+        version=algorithm.version,
+        input_digest=analysis.input_digest,
+        parameters_digest=algorithm.parameters_digest,
+        status="ok" if error is None else "failed",
+        error=error,
+    )
+
+
+def _components(analysis: Analysis) -> list[Component]:
+    components = list(analysis.analyzer.components(analysis.facts))
+    for component in components:
+        if type(component) not in analysis.analyzer.produces:
+            raise TypeError(f"{type(component).__name__} is not among what the analyzer says that it produces")
+        if isinstance(component, LayeredComponent) and component.layer in (PERSON, EFFECTIVE):
+            raise ValueError(f"an analyzer cannot speak for the layer {component.layer!r}")
+    return components
+
+
+Recorded = Mapping[tuple[int, str], tuple[int, bytes | None, bytes | None]]
+"""(entity, algorithm) → version, digest of the parameters and digest of the input of its last outcome."""
+
+
+async def recorded(session: AsyncSession, entity_ids: Sequence[int], analyzers: Iterable[Analyzer[Any]]) -> Recorded:
+    """What these analyzers have left on record; one statement for a thousand entities."""
+    row, names = DerivationComponent, [a.algorithm.name for a in analyzers]
+    found: dict[tuple[int, str], tuple[int, bytes | None, bytes | None]] = {}
+    for start in range(0, len(entity_ids), MANY):
+        query = select(row.entity_id, row.algorithm, row.version, row.parameters_digest, row.input_digest).where(
+            row.entity_id.in_(entity_ids[start : start + MANY]), row.algorithm.in_(names)
+        )
+        for entity_id, name, version, parameters, digest in (await session.execute(query)).tuples():
+            found[entity_id, name] = (version, parameters, digest)
+    return found
+
+
+def due(analyzers: Iterable[Analyzer[Any]], entity_id: int, digest: bytes | None, known: Recorded) -> list[Analyzer[Any]]:
+    """Those that have not looked at these bytes in this version and with these parameters: of the others nothing new can come."""
+    return [
+        a
+        for a in analyzers
+        if known.get((entity_id, a.algorithm.name)) != (a.algorithm.version, a.algorithm.parameters_digest, digest)
+    ]
+
+
+async def analyse_entities(world: "World", entity_ids: Sequence[int], analyzers: Sequence[Analyzer[Any]], *, force: bool = False) -> None:
+    """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
+
+    What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
+    is a failure of each analyzer that wants it.
+    """
+    sources = await world.contents.sources(entity_ids)
+    async with world.reading() as session:
+        known: Recorded = {} if force else await recorded(session, entity_ids, analyzers)
+    work: list[tuple[int, Work]] = []
+    found: list[tuple[int, Sequence[Analysis]]] = []
+    with tempfile.TemporaryDirectory(prefix="dam-") as folder:
+        for entity_id, ways in sources.items():
+            wanting = [a for a in analyzers if ways and a.wants(ways[0].media_type or "")]
+            wanting = due(wanting, entity_id, ways[0].digest, known) if wanting else []
+            if not wanting:
+                continue
+            try:
+                path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
+            except OSError as e:
+                error = f"the content cannot be reached: {e.strerror}"
+                found.append((entity_id, [Analysis(a, error=error, input_digest=ways[0].digest) for a in wanting]))
+            else:
+                way = ways[0]
+                work.append((entity_id, Work(path, os.path.getsize(path), way.media_type or "", wanting, way.digest, f"entity {entity_id}")))
+        computed = await world.analyses.run([each for _, each in work])
+    found += [(entity_id, analyses) for (entity_id, _), analyses in zip(work, computed, strict=True)]
+    await _store(world, found)
+
+
+async def analyse_stream(world: "World", entity_id: int, stream: BinaryIO, analyzers: Sequence[Analyzer[Any]]) -> None:
+    """The same for one entity whose bytes the caller holds; they are taken for what the entity's own sources say they are."""
+    ways = (await world.contents.sources([entity_id]))[entity_id]
+    media_type, digest = (ways[0].media_type or "", ways[0].digest) if ways else ("", None)
+    with tempfile.TemporaryDirectory(prefix="dam-") as folder:
+        path = os.path.join(folder, "content")
+        await asyncio.to_thread(_copy, stream, path)
+        (found,) = await world.analyses.run([Work(path, os.path.getsize(path), media_type, analyzers, digest, f"entity {entity_id}")])
+    await _store(world, [(entity_id, found)])
+
+
+async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]) -> None:
+    if not found:
+        return
+    async with world.transaction() as transaction:
+        looked = await recorded(transaction.session, [entity_id for entity_id, _ in found], world.analyses)
+        for entity_id, analyses in found:
+            for analysis in analyses:
+                analysis.again = (entity_id, analysis.analyzer.algorithm.name) in looked
+        await record(transaction, found)
+
+
+def _local(ways: Sequence[ContentSource], copy: str) -> str:
+    """A local file with the content: one that is there, or a copy at ``copy``. Raises the last way's ``OSError``."""
+    error = FileNotFoundError(2, "it is stored nowhere")
+    for way in ways:
+        try:
+            if way.path is not None:
+                os.stat(way.path)
+                return way.path
+            with way.open() as stream:
+                return _copy(stream, copy)
+        except OSError as e:
+            error = e  # type: ignore[assignment]
+    raise error
+
+
+def _copy(stream: BinaryIO, path: str) -> str:
+    with open(path, "wb") as target:
+        shutil.copyfileobj(stream, target)
+    return path

@@ -1,0 +1,86 @@
+"""Engines: how the two databases are opened, and what their refusals mean."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError, SettingsError
+
+DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+BUSY_SECONDS = 60
+
+
+def connect(database_url: str) -> AsyncEngine:
+    """The engine for a world's ``database_url``. Nothing is opened yet."""
+    try:
+        url = make_url(database_url)
+    except ArgumentError as e:
+        raise SettingsError(_bad_url(database_url)) from e
+    if url.drivername not in DRIVERS:
+        raise SettingsError(_bad_url(url.render_as_string()))
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "handle_error", _explain_sqlite)
+    return engine
+
+
+def sqlite_file(database_url: str) -> str | None:
+    """The file of an embedded database, or ``None`` for a server's."""
+    url = make_url(database_url)
+    return url.database if url.get_backend_name() == "sqlite" else None
+
+
+def _bad_url(shown: str) -> str:
+    return f"database_url={shown!r} is not a database that dam knows; allowed are sqlite+aiosqlite:///FILE and postgresql+asyncpg://…"
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN: the driver's own habit loses released savepoints
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    (mode,) = cursor.fetchone()
+    if mode != "wal":
+        raise DatabaseUnavailableError(
+            f"the database's file system refuses write-ahead logging (journal mode stayed {mode!r}), as network drives do; "
+            "put the database on a local disk, or use PostgreSQL"
+        )
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # Read, then write, in a deferred transaction fails at once when somebody else wrote in between, whatever the timeout.
+    options = connection.get_execution_options()
+    if options.get("dam_migrating"):  # a table is altered by copying and dropping it, which would cascade
+        connection.connection.dbapi_connection.cursor().execute("PRAGMA foreign_keys=OFF")
+    reading = options.get("dam_reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+_SQLITE: dict[int, tuple[type[DamError], str]] = {
+    sqlite3.SQLITE_BUSY: (
+        DatabaseLockedError,
+        f"another process held the database's write lock for {BUSY_SECONDS} seconds; run the command again when it is done",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (DatabaseUnavailableError, "the database file cannot be opened; does its folder exist, and is it yours?"),
+    sqlite3.SQLITE_READONLY: (DatabaseUnavailableError, "the database file is read-only; make it and its folder writable"),
+    sqlite3.SQLITE_FULL: (DatabaseUnavailableError, "the database's disk is full; make room and run the command again"),
+    sqlite3.SQLITE_IOERR: (DatabaseUnavailableError, "the database's disk reports an input/output error; check the disk"),
+    sqlite3.SQLITE_CORRUPT: (DatabaseUnavailableError, "the database file is damaged; restore it from a backup"),
+    sqlite3.SQLITE_NOTADB: (DatabaseUnavailableError, "the file is not an SQLite database; look at database_url"),
+}
+
+
+def _explain_sqlite(context: ExceptionContext) -> None:
+    number = getattr(context.original_exception, "sqlite_errorcode", None)
+    if number is not None and (known := _SQLITE.get(number & 0xFF)):
+        kind, text = known
+        context.chained_exception = kind(f"{text} ({context.original_exception})")

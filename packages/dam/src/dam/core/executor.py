@@ -1,0 +1,87 @@
+"""The stream of events that a dispatch is."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+from dam.core.exceptions import NoResultError, UnansweredRequestError
+from dam.system_events.base import BaseRequest, Result
+
+R = TypeVar("R")
+E = TypeVar("E")
+
+Answers = Mapping[type, Callable[[Any], Awaitable[Any]]]
+"""Request type → the function that answers it."""
+
+
+class SystemExecutor(Generic[R, E]):
+    """Runs the systems of one dispatch while it is iterated; nothing runs before that.
+
+    Exhausting it commits. An exception, or leaving it before its end, rolls back; ``async with`` makes leaving it prompt.
+    """
+
+    def __init__(self, events: AsyncGenerator[Any, Any]) -> None:
+        self._events = events
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E | Result[R]:
+        return cast("E | Result[R]", await self._events.__anext__())  # the handler's signature was checked to yield these
+
+    async def asend(self, answer: object) -> E | Result[R]:
+        """Answers the system that spoke last and goes on to the next event."""
+        return cast("E | Result[R]", await self._events.asend(answer))
+
+    async def aclose(self) -> None:
+        """Ends the run; what is not committed yet is rolled back."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Runs to the end and forgets the results."""
+        return self._drain().__await__()
+
+    async def _drain(self) -> None:
+        await self.get_all_results()
+
+    async def get_all_results(self, answers: Answers | None = None) -> list[R]:
+        """Runs to the end. Requests are answered by ``answers``; one that it does not know is an error, never a wait."""
+        results: list[R] = []
+        async with self:
+            answer: object = None
+            while True:
+                try:
+                    event = await self.asend(answer)
+                except StopAsyncIteration:
+                    return results
+                answer = await _answer(event, answers or {}) if isinstance(event, BaseRequest) else None
+                if isinstance(event, Result):
+                    results.append(event.value)
+
+    async def get_one_value(self, answers: Answers | None = None) -> R:
+        """The one result. Raises ``NoResultError`` where there is none, or more than one."""
+        results = await self.get_all_results(answers)
+        if len(results) != 1:
+            found = "no result" if not results else f"{len(results)} results"
+            raise NoResultError(f"one result was asked for and {found} came; iterate over the executor, or use get_all_results()")
+        return results[0]
+
+    async def get_first_non_none_value(self, answers: Answers | None = None) -> R | None:
+        """Runs to the end; the first result that is not ``None``."""
+        return next((r for r in await self.get_all_results(answers) if r is not None), None)
+
+
+async def _answer(request: BaseRequest, answers: Answers) -> Any:
+    for kind in type(request).__mro__:
+        if kind in answers:
+            return await answers[kind](request)
+    raise UnansweredRequestError(
+        f"{type(request).__name__} has nobody to answer it: {request}; pass answers={{{type(request).__name__}: function}}, "
+        "or drive the executor with asend()"
+    )

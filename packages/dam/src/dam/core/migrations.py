@@ -1,0 +1,177 @@
+"""Schemas: each plugin has a revision tree and a version table of its own. Alembic is imported only when something changes."""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Connection, Table, TypeDecorator, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
+from dam.models.core.base_class import Base
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+_REVISION_FILE = re.compile(r"(\d{4})_\w+\.py")
+
+_TABLE_NAMES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+}
+
+
+@dataclass(frozen=True)
+class RevisionTree:
+    """The revisions of one package: ``PACKAGE/migrations/NNNN_what.py``, in one line, ``NNNN`` being the revision's id."""
+
+    owner: str
+    package: str
+
+    @property
+    def version_table(self) -> str:
+        return f"{self.package}_alembic_version"
+
+    @cached_property
+    def folder(self) -> Path | None:
+        spec = importlib.util.find_spec(f"{self.package}.migrations") if importlib.util.find_spec(self.package) else None
+        places = spec.submodule_search_locations if spec else None
+        return Path(next(iter(places))) if places else None
+
+    @cached_property
+    def revisions(self) -> list[str]:
+        """Ids in ascending order, by the names of the files: reading them would cost the start of every command."""
+        names = sorted(p.name for p in self.folder.iterdir()) if self.folder else []
+        return [match[1] for name in names if (match := _REVISION_FILE.fullmatch(name))]
+
+    @property
+    def head(self) -> str | None:
+        return self.revisions[-1] if self.revisions else None
+
+    def owns(self, table: Table) -> bool:
+        return _owners().get(table.name) == self.package
+
+
+def _owners() -> dict[str, str]:
+    """Table → the package whose class is mapped to it."""
+    return {m.local_table.name: m.class_.__module__.partition(".")[0] for m in Base.registry.mappers}  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """Where one tree stands in one database."""
+
+    tree: RevisionTree
+    current: str | None
+
+    @property
+    def is_current(self) -> bool:
+        return self.current == self.tree.head
+
+    @property
+    def is_too_new(self) -> bool:
+        return self.current is not None and self.current not in self.tree.revisions
+
+
+async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
+    """Reads the version tables; two statements, whatever the number of plugins."""
+    async with engine.execution_options(dam_reading=True).connect() as connection:
+        return await connection.run_sync(_states, list(trees))
+
+
+def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
+    names = set(connection.execute(text(_TABLE_NAMES[connection.dialect.name])).scalars())
+    known = [tree for tree in trees if tree.version_table in names]
+    union = " UNION ALL ".join(f"SELECT '{t.package}', version_num FROM {t.version_table}" for t in known)  # noqa: S608  our names
+    current = {package: revision for package, revision in connection.execute(text(union))} if known else {}
+    return [SchemaState(tree, current.get(tree.package)) for tree in trees]
+
+
+def check_states(states: Sequence[SchemaState], world: str) -> None:
+    """Raises ``SchemaTooNewError`` or ``MigrationNeededError``, naming the plugins."""
+    if newer := [state for state in states if state.is_too_new]:
+        named = ", ".join(f"{s.tree.owner} (database {s.current}, code {s.tree.head or 'without revisions'})" for s in newer)
+        raise SchemaTooNewError(f"world {world!r}: the database was written by newer code of {named}; update it")
+    if older := [state for state in states if not state.is_current]:
+        named = ", ".join(f"{s.tree.owner} ({s.current or 'not set up'} → {s.tree.head})" for s in older)
+        raise MigrationNeededError(f"world {world!r}: the database needs an upgrade for {named}; run: dam-cli --world {world} setup-db")
+
+
+async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
+    """Brings every tree to its head, all in one transaction; returns where those stood that were not there yet."""
+    trees = list(trees)
+    async with engine.execution_options(dam_migrating=True).connect() as connection:
+        try:
+            async with connection.begin():
+                return await connection.run_sync(_upgrade, trees)
+        finally:
+            await connection.invalidate()  # its foreign keys are off
+
+
+def _upgrade(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dam migrations'))"))
+    states = _states(connection, trees)
+    if newer := [state for state in states if state.is_too_new]:
+        check_states(newer, "?")
+    behind = [state for state in states if not state.is_current]
+    for state in behind:
+        migrate(connection, state.tree, "head")
+    return behind
+
+
+def migrate(connection: Connection, tree: RevisionTree, target: str) -> None:
+    """Runs one tree's revisions up to ``target`` on an open transaction."""
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    scripts = script_directory(tree)
+
+    def steps(revision: Any, _context: "MigrationContext") -> Any:
+        return scripts._upgrade_revs(target, revision)  # noqa: SLF001  what alembic's own upgrade command calls
+
+    options = {**context_options(tree), "fn": steps}
+    context = MigrationContext.configure(connection, opts=options)
+    with Operations.context(context):
+        context.run_migrations()
+
+
+def script_directory(tree: RevisionTree) -> "ScriptDirectory":
+    """Alembic's view of one tree. Raises ``PluginError`` where the package has no revisions."""
+    from alembic.script import ScriptDirectory
+
+    if tree.folder is None:
+        raise PluginError(f"plugin {tree.owner!r} has no revisions: there is no package {tree.package}.migrations")
+    return ScriptDirectory(str(tree.folder), version_locations=[str(tree.folder)])
+
+
+def context_options(tree: RevisionTree) -> dict[str, Any]:
+    """What Alembic has to know to see this tree's tables and no others."""
+
+    def is_ours(thing: Any, name: str | None, kind: str, _reflected: bool, _compare_to: Any) -> bool:
+        table = thing if kind == "table" else getattr(thing, "table", None)
+        if kind == "table" and (name or "").endswith("_alembic_version"):
+            return False
+        return not isinstance(table, Table) or tree.owns(table)
+
+    return {
+        "version_table": tree.version_table,
+        "target_metadata": Base.metadata,
+        "include_object": is_ours,
+        "render_as_batch": True,
+        "compare_type": True,
+        "transactional_ddl": True,
+        "render_item": render_type,
+    }
+
+
+def render_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
+    """Writes our column types into revisions as the plain types beneath them, so that old revisions outlive our classes."""
+    if kind == "type" and isinstance(thing, TypeDecorator) and type(thing).__module__.startswith("dam."):
+        return f"sa.{thing.impl_instance!r}"
+    return False

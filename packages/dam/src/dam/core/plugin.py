@@ -1,0 +1,108 @@
+"""Plugins: what they declare, and how they are found."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
+
+from dam.core.exceptions import PluginError, PluginUnavailableError
+from dam.models.config import ConfigComponent, SettingsModel
+
+if TYPE_CHECKING:
+    from dam.core.world import World
+
+GROUP = "dam.plugins"
+
+State = Literal["loaded", "missing dependency", "failed"]
+
+
+class Plugin(Protocol):
+    """What a plugin brings into a world.
+
+    A plugin class names its settings and the component that stores them, both of which may be empty, and registers all
+    else in ``build``. If its package has a subpackage ``migrations``, its tables come from the revisions there.
+    """
+
+    Settings: ClassVar[type[SettingsModel]]
+    SettingsComponent: ClassVar[type[ConfigComponent]]
+
+    def build(self, world: "World") -> None:
+        """Registers components, systems, analyzers, openers and resources with ``world``."""
+        ...
+
+
+@dataclass(frozen=True)
+class PluginReport:
+    """What became of one entry point of the group ``dam.plugins``."""
+
+    name: str
+    distribution: str
+    version: str
+    state: State
+    error: str | None = None
+    plugin: type[Plugin] | None = None
+
+
+def discover(names: Iterable[str] | None = None) -> dict[str, PluginReport]:
+    """Loads the installed plugins, or only those named, and says of each what became of it; nothing is raised."""
+    wanted = None if names is None else {normalised(name) for name in names}
+    found = importlib.metadata.entry_points(group=GROUP)
+    chosen = [entry for entry in found if wanted is None or normalised(entry.name) in wanted]
+    return {entry.name: _load(entry) for entry in sorted(chosen, key=lambda entry: entry.name)}
+
+
+def normalised(name: str) -> str:
+    """``dam_fs`` and ``dam-fs`` are the same plugin."""
+    return name.lower().replace("_", "-")
+
+
+def required(reports: dict[str, PluginReport], name: str) -> type[Plugin]:
+    """The plugin of that name. Raises ``PluginUnavailableError`` where it is not installed or did not load."""
+    report = next((r for r in reports.values() if normalised(r.name) == normalised(name)), None)
+    if report is None:
+        raise PluginUnavailableError(f"plugin {name!r} is not installed; 'dam-cli plugins' lists what is")
+    if report.plugin is None:
+        raise PluginUnavailableError(
+            f"plugin {report.name!r} ({report.distribution} {report.version}) cannot be used, {report.state}: {report.error}"
+        )
+    return report.plugin
+
+
+def _load(entry: importlib.metadata.EntryPoint) -> PluginReport:
+    distribution = entry.dist.name if entry.dist else "?"
+    version = entry.dist.version if entry.dist else "?"
+    try:
+        plugin = entry.load()
+        check_plugin_class(plugin)
+    except ModuleNotFoundError as e:
+        return PluginReport(entry.name, distribution, version, "missing dependency", str(e))
+    except Exception as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
+        return PluginReport(entry.name, distribution, version, "failed", f"{type(e).__name__}: {e}")
+    return PluginReport(entry.name, distribution, version, "loaded", plugin=cast("type[Plugin]", plugin))
+
+
+def check_plugin_class(plugin: object) -> None:
+    """Raises ``PluginError`` with everything that the class lacks."""
+    if not isinstance(plugin, type):
+        raise PluginError(f"the entry point names {plugin!r}; it must name a class that inherits from dam.core.plugin.Plugin")
+    problems = []
+    for name, base in (("Settings", SettingsModel), ("SettingsComponent", ConfigComponent)):
+        value = getattr(plugin, name, None)
+        if not (isinstance(value, type) and issubclass(value, base)):
+            problems.append(f"{name} = {value!r} is not a subclass of {base.__name__}; it may be an empty one")
+    if not callable(getattr(plugin, "build", None)):
+        problems.append("it has no build(self, world)")
+    if not problems and plugin.SettingsComponent.__settings__.model_fields.keys() != plugin.Settings.model_fields.keys():  # type: ignore[attr-defined]
+        problems.append(
+            f"SettingsComponent does not store {plugin.Settings.__name__}; "  # type: ignore[attr-defined]
+            f"declare it as class {plugin.SettingsComponent.__name__}(ConfigComponent, settings={plugin.Settings.__name__})"  # type: ignore[attr-defined]
+        )
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise PluginError(f"{plugin.__module__}.{plugin.__qualname__} is not a plugin\n{lines}\n  see docs/reference/errors.md#dam101")
+
+
+def package_of(plugin: type[Plugin]) -> str:
+    """The top package of a plugin; its tables and its version table are named after it."""
+    return plugin.__module__.partition(".")[0]

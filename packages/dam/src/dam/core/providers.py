@@ -1,0 +1,90 @@
+"""The core's own providers: everything that a system can ask for without a plugin's help."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dam.core.injection import Need, ProviderTable, Scope, Trigger
+from dam.core.system_params import MarkedEntityList, ReadingMarker, ResourceMarker, WorldContext
+from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session, open_transaction
+from dam.models.config import SettingsModel, WorldConfig
+
+if TYPE_CHECKING:
+    from dam.core.world import World
+
+BATCH = 256
+"""Entities of one marked list."""
+
+_SESSION = Need(AsyncSession, marker=ReadingMarker())
+
+
+def register(table: ProviderTable) -> None:
+    """In the order in which they are entered: the transaction before the session, which may be the transaction's own."""
+    from dam.core.world import World
+
+    table.add(Trigger, _trigger, "call")
+    table.add(World, _world, "call")
+    table.add(SettingsModel, _settings, "call", _unknown_settings)
+    table.add(ResourceMarker, _resource, "call")
+    table.add(WorldTransaction, _transaction, "scope")
+    table.add(ReadingMarker, _session, "scope")
+    table.add(WorldContext, _context, "call")
+    table.add(MarkedEntityList, _marked, "call")
+
+
+@asynccontextmanager
+async def _trigger(scope: Scope, _need: Need) -> AsyncIterator[object]:
+    yield scope.trigger
+
+
+@asynccontextmanager
+async def _world(scope: Scope, _need: Need) -> "AsyncIterator[World]":
+    yield scope.world.bound(scope)
+
+
+@asynccontextmanager
+async def _settings(scope: Scope, need: Need) -> AsyncIterator[SettingsModel]:
+    yield scope.world.settings_of(need.type)
+
+
+def _unknown_settings(world: "World", need: Need) -> str | None:
+    return None if need.type in world.settings else f"no plugin of this world has the settings {need.name}"
+
+
+@asynccontextmanager
+async def _resource(scope: Scope, need: Need) -> AsyncIterator[Any]:
+    yield scope.world.get_resource(need.type)
+
+
+@asynccontextmanager
+async def _transaction(scope: Scope, _need: Need) -> AsyncIterator[WorldTransaction]:
+    async with open_transaction(scope.world.engine, scope.run, whole=scope.whole) as transaction:
+        yield transaction
+        scope.announcements = transaction.announcements
+
+
+@asynccontextmanager
+async def _session(scope: Scope, _need: Need) -> AsyncIterator[AsyncSession]:
+    transaction = scope.find(TRANSACTION)
+    if transaction is not None:
+        yield transaction.session
+    else:
+        async with open_reading_session(scope.world.engine) as session:
+            yield session
+
+
+@asynccontextmanager
+async def _context(scope: Scope, _need: Need) -> AsyncIterator[WorldContext]:
+    config: WorldConfig = scope.world.config
+    yield WorldContext(scope.world.name, config, await scope.get(_SESSION))
+
+
+@asynccontextmanager
+async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[Any]]:
+    (marker,) = need.arguments
+    async with open_reading_session(scope.world.engine) as session:
+        query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
+        yield MarkedEntityList(await session.scalars(query))

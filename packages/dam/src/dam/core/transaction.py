@@ -1,0 +1,392 @@
+"""WorldTransaction: the one way in which a world's components change."""
+
+import functools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, event, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
+from sqlalchemy.util import await_only
+
+from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
+from dam.core.injection import Need
+from dam.core.rows import INSERT, NEW_ENTITIES, shape_of, write_statement
+from dam.core.runs import RunRecord
+from dam.events import Event
+from dam.models.core.base_class import Base
+from dam.models.core.base_component import EFFECTIVE, Component, LayeredComponent, layer_rank
+from dam.models.entity import Entity
+
+C = TypeVar("C", bound=Component)
+T = TypeVar("T")
+
+MANY = 1000  # values in one IN: well below every database's limit of bound parameters
+
+
+@dataclass(frozen=True)
+class Identified:
+    """The entity that a key stands for, and whether this call created it."""
+
+    entity_id: int
+    created: bool
+
+
+@dataclass
+class _Pending:
+    component: Component
+    keep: bool
+
+
+class WorldTransaction:
+    """The writes of one scope.
+
+    Components handed over are values: they are queued, and each flush writes one statement per table. A flush comes before
+    any query on ``session``, before a savepoint and before the commit, so queries see what was written.
+    """
+
+    def __init__(self, session: AsyncSession, run: RunRecord) -> None:
+        self.session = session
+        self.run = run
+        self._queue: dict[type[Component], dict[Any, _Pending]] = {}
+        self._dialect = session.get_bind().dialect.name
+        self.announcements: list[Event] = []
+        self._doom: BaseException | None = None
+        self._savepoints = 0
+        self._begun = False
+        self._holds_run = False
+        self._layered: dict[type[LayeredComponent], set[int]] = {}
+        event.listen(session.sync_session, "do_orm_execute", self._before_query)
+        event.listen(session.sync_session, "before_flush", self._stamp)
+
+    # -- entities
+
+    async def create_entities(self, count: int) -> list[int]:
+        """Any number of new entities in one statement; their ids ascend."""
+        if not count:
+            return []
+        await self.session.run_sync(self._begin)
+        result = await (await self.session.connection()).execute(NEW_ENTITIES[self._dialect], {"n": count})
+        return sorted(result.scalars())
+
+    async def create_entity(self, *components: Component) -> int:
+        """A new entity with these components; returns its id."""
+        (entity_id,) = await self.create_entities(1)
+        self.add(entity_id, *components)
+        return entity_id
+
+    async def delete_entities(self, entity_ids: Sequence[int]) -> None:
+        """Deletes entities with all their components. Deleting what is not there is no error."""
+        await self.flush()
+        await self.session.run_sync(self._begin)
+        for part in _parts(entity_ids):
+            await self.session.execute(delete(Entity).where(Entity.id.in_(part)))
+        gone = set(entity_ids)
+        for held in [c for c in self.session if isinstance(c, Component) and c.entity_id in gone]:
+            self.session.expunge(held)
+
+    async def identify(self, keys: Sequence[Component]) -> list[Identified]:
+        """For each key its entity, created where there is none yet.
+
+        A key is a unique component with one unique column, such as a digest. Two writers that bring the same key at once get
+        the same entity, and exactly one of them ``created`` it; of equal keys in one call, the first one did.
+        """
+        if not keys:
+            return []
+        await self.flush()
+        await self.session.run_sync(self._begin)
+        column = _key_column(type(keys[0]))
+        values = [getattr(key, column.key) for key in keys]
+        wanted = sorted(set(values))  # sorted: writers of overlapping sets cannot deadlock
+        known = await self._owners(column, wanted)
+        missing = [value for value in wanted if value not in known]
+        won = await self._claim(column, missing)
+        known |= won
+        if lost := [value for value in missing if value not in won]:
+            known |= await self._owners(column, lost)
+        first = {value: i for i, value in reversed(list(enumerate(values)))}
+        return [Identified(known[value], value in won and first[value] == i) for i, value in enumerate(values)]
+
+    async def _claim(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
+        """New entities for those values that nobody else takes first."""
+        if not values:
+            return {}
+        ids = await self.create_entities(len(values))
+        connection = await self.session.connection()
+        statement = INSERT[self._dialect](column.table).on_conflict_do_nothing(index_elements=[column])
+        rows = [{"entity_id": i, column.key: v, "run_id": self.run.id} for i, v in zip(ids, values, strict=True)]
+        inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
+        won = {value: entity_id for entity_id, value in inserted}
+        if lost := set(ids) - set(won.values()):
+            await connection.execute(delete(Entity.__table__).where(Entity.__table__.c.id.in_(lost)))  # type: ignore[arg-type]
+        return won
+
+    async def _owners(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
+        connection, owners = await self.session.connection(), {}
+        for part in _parts(values):
+            rows = await connection.execute(select(column, column.table.c.entity_id).where(column.in_(part)))
+            owners.update({value: entity_id for value, entity_id in rows})
+        return owners
+
+    # -- components
+
+    async def add_component_to_entity(self, entity_id: int, component: Component) -> None:
+        """Adds a component; a unique one that the entity has already is updated."""
+        self.add(entity_id, component)
+
+    def add(self, entity_id: int, *components: Component) -> None:
+        """Adds components to an entity, or updates those whose key it has already; equal values write nothing."""
+        for component in components:
+            self._enqueue(entity_id, component, keep=False)
+
+    def ensure(self, entity_id: int, *components: Component) -> None:
+        """Adds those components whose key the entity does not have yet, and leaves the others as they are."""
+        for component in components:
+            self._enqueue(entity_id, component, keep=True)
+
+    def _enqueue(self, entity_id: int, component: Component, *, keep: bool) -> None:
+        if isinstance(component, LayeredComponent) and component.layer == EFFECTIVE:
+            raise ComponentDefinitionError(
+                f"{type(component).__name__}: the layer {EFFECTIVE!r} is computed from the others; write one of those"
+            )
+        shape = shape_of(type(component))
+        component.entity_id = entity_id
+        if isinstance(component, LayeredComponent):
+            self._layered.setdefault(type(component), set()).add(entity_id)
+        if shape.identity and (held := self._held(component)) is not None:
+            if not keep:  # the session knows this row as an object: that object changes, so whoever holds it sees it
+                for name in shape.columns:
+                    setattr(held, name, getattr(component, name))
+            return
+        pending = self._queue.setdefault(type(component), {})
+        key = shape.key_of(component) if shape.key else len(pending)
+        if not (keep and key in pending):
+            pending[key] = _Pending(component, keep)
+
+    def _held(self, component: Component) -> Component | None:
+        known = self.session.sync_session.identity_map
+        if not known:
+            return None
+        cls = type(component)
+        found: Component | None = known.get(identity_key(cls, shape_of(cls).key_of(component)))
+        return found
+
+    async def remove_components(self, cls: type[Component], entity_ids: Sequence[int]) -> None:
+        """Removes every component of that class from these entities."""
+        await self.flush()
+        await self.session.run_sync(self._begin)
+        for part in _parts(entity_ids):
+            await self.session.execute(delete(cls).where(cls.entity_id.in_(part)))
+
+    async def remove_layer(self, cls: type[LayeredComponent], layer: str, entity_ids: Sequence[int]) -> None:
+        """Takes one source's word back; the effective rows follow."""
+        await self.flush()
+        await self.session.run_sync(self._begin)
+        for part in _parts(entity_ids):
+            await self.session.execute(delete(cls).where(cls.entity_id.in_(part), cls.layer == layer))
+        self._layered.setdefault(cls, set()).update(entity_ids)
+
+    async def get_component(self, entity_id: int, cls: type[C]) -> C | None:
+        """The entity's component of that class: of a layered one the effective row, of several the first."""
+        statement = select(cls).where(cls.entity_id == entity_id).limit(1)
+        if issubclass(cls, LayeredComponent):
+            statement = statement.where(cls.layer == EFFECTIVE)
+        return await self.session.scalar(statement)
+
+    async def get_components(self, entity_id: int, cls: type[C]) -> list[C]:
+        """All of the entity's components of that class; every layer of a layered one."""
+        return list(await self.session.scalars(select(cls).where(cls.entity_id == entity_id)))
+
+    # -- boundaries
+
+    @property
+    def has_writes(self) -> bool:
+        """Whether anything was written or queued."""
+        return self._begun or bool(self._queue) or bool(self.session.dirty)
+
+    def after_commit(self, announcement: Event) -> None:
+        """Dispatches an event once the transaction is committed; a rollback drops it."""
+        self.announcements.append(announcement)
+
+    def doom(self, cause: BaseException) -> None:
+        """A nested command failed half-way. Inside a savepoint that is what the savepoint is for."""
+        if not self._savepoints:
+            self._doom = cause
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails inside is undone, and the transaction goes on; the exception passes through."""
+        await self.session.run_sync(self._begin)  # outside of it, or its rollback would take the run's row along
+        await self.flush()
+        announced = len(self.announcements)
+        self._savepoints += 1
+        try:
+            async with self.session.begin_nested():
+                try:
+                    yield
+                    await self.flush()
+                except BaseException:
+                    self._queue.clear()
+                    self._layered.clear()
+                    del self.announcements[announced:]
+                    raise
+        finally:
+            self._savepoints -= 1
+
+    async def flush(self) -> None:
+        """Writes what is queued; errors of the database show up here."""
+        await self.session.run_sync(self._write)
+
+    async def commit(self, *, whole: bool) -> None:
+        """Flushes and commits; ``whole`` says that nothing of the run comes after it."""
+        if self._doom is not None:
+            raise TransactionDoomedError(
+                f"a nested command failed with {type(self._doom).__name__}: {self._doom}; its error was caught, but what it wrote "
+                "is part of this transaction; dispatch it inside 'async with transaction.savepoint()' if it may fail"
+            ) from self._doom
+        await self.flush()
+        if self._begun and whole:
+            await self.session.run_sync(lambda session: self.run.end(session.connection(), "done"))
+        await self.session.commit()
+        if self._begun:
+            self.run.committed = True
+            self.run.finished = whole
+
+    def release(self) -> None:
+        """Lets the run's other transactions go on."""
+        if self._holds_run:
+            self._holds_run = False
+            self.run.lock.release()
+
+    # -- writing; all of it runs inside SQLAlchemy's greenlet, where its synchronous calls do not block the event loop
+
+    def _begin(self, session: Session) -> None:
+        """The first write of a run writes the run's own row, so that every other row can name it."""
+        if self._begun:
+            return
+        if not self.run.committed:
+            await_only(self.run.lock.acquire())
+            self._holds_run = True
+        if self.run.committed:
+            self.release()
+        else:
+            self.run.begin(session.connection())
+        self._begun = True
+
+    def _before_query(self, state: ORMExecuteState) -> None:
+        self._write(state.session)
+
+    def _stamp(self, session: Session, _context: Any, _instances: Any) -> None:
+        for instance in (*session.new, *session.dirty):
+            if isinstance(instance, Component):
+                instance.run_id = self.run.id
+
+    def _write(self, session: Session) -> None:
+        queue, self._queue = self._queue, {}
+        layered, self._layered = self._layered, {}
+        if not (queue or layered or session.dirty or session.new or session.deleted):
+            return
+        self._begin(session)
+        session.flush()
+        connection = session.connection()
+        for cls in sorted(queue, key=_table_rank):
+            ordered = [queue[cls][key] for key in sorted(queue[cls], key=_sortable)]  # one order for all writers: no deadlock
+            for keep in (True, False):
+                if components := [p.component for p in ordered if p.keep is keep]:
+                    rows = shape_of(cls).rows(components, self.run.id or 0)
+                    connection.execute(write_statement(cls, self._dialect, keep=keep), rows)
+        for layered_class, entity_ids in layered.items():
+            self._materialise(session, layered_class, entity_ids)
+
+    def _materialise(self, session: Session, cls: type[LayeredComponent], entity_ids: set[int]) -> None:
+        """Writes the effective rows anew: for every column the word of the most trusted layer that has one."""
+        shape, connection = shape_of(cls), session.connection()
+        names = [name for name in shape.columns if name not in shape.key]
+        layers: dict[int, list[Any]] = {entity_id: [] for entity_id in entity_ids}
+        for part in _parts(sorted(entity_ids)):
+            query = select(shape.table).where(shape.table.c.entity_id.in_(part), shape.table.c.layer != EFFECTIVE)
+            for row in connection.execute(query).mappings():
+                layers[row["entity_id"]].append(row)
+        effective = []
+        for entity_id, rows in sorted(layers.items()):
+            rows.sort(key=lambda row: layer_rank(row["layer"]))
+            values = {name: next((row[name] for row in rows if row[name] is not None), None) for name in names}
+            if rows:
+                effective.append({"entity_id": entity_id, "layer": EFFECTIVE, **values, "run_id": self.run.id})
+            self._show_held(session, cls, entity_id, values)
+        if effective:
+            connection.execute(write_statement(cls, self._dialect, keep=False), effective)
+        for part in _parts([entity_id for entity_id, rows in layers.items() if not rows]):
+            connection.execute(delete(shape.table).where(shape.table.c.entity_id.in_(part)))
+
+    def _show_held(self, session: Session, cls: type[LayeredComponent], entity_id: int, values: dict[str, Any]) -> None:
+        held = session.identity_map.get(identity_key(cls, (entity_id, EFFECTIVE)))
+        for name, value in values.items() if held is not None else ():
+            set_committed_value(held, name, value)
+
+
+TRANSACTION = Need(WorldTransaction)
+
+
+@asynccontextmanager
+async def open_transaction(engine: AsyncEngine, run: RunRecord, *, whole: bool) -> AsyncIterator[WorldTransaction]:
+    """A transaction that takes its connection, and on SQLite the write lock, when it is first used, not before."""
+    async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+        transaction = WorldTransaction(session, run)
+        try:
+            yield transaction
+            await transaction.commit(whole=whole)
+        finally:
+            await session.rollback()  # after a commit there is nothing left to roll back
+            transaction.release()
+
+
+@asynccontextmanager
+async def open_reading_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """A session that takes no write lock; a write through it raises ``ReadOnlySessionError``."""
+    reading = engine.execution_options(dam_reading=True)
+    async with AsyncSession(reading, expire_on_commit=False, autoflush=False) as session:
+        event.listen(session.sync_session, "before_flush", _refuse_writes)
+        yield session
+        if session.new or session.dirty or session.deleted:
+            _refuse_writes(session.sync_session, None, None)
+
+
+def _refuse_writes(session: Session, _context: Any, _instances: Any) -> None:
+    changed = [type(instance).__name__ for instance in (*session.new, *session.dirty, *session.deleted)]
+    raise ReadOnlySessionError(
+        f"a WorldSession only reads, and {', '.join(sorted(set(changed)))} was changed through it; "
+        "ask for a WorldTransaction and write with its methods"
+    )
+
+
+def _key_column(cls: type[Component]) -> Any:
+    columns = [c for c in cls.__table__.columns if c.unique]
+    if len(columns) != 1:
+        raise ComponentDefinitionError(
+            f"{cls.__name__} cannot identify entities: it has {len(columns)} unique columns; "
+            "declare exactly one with mapped_column(unique=True)"
+        )
+    return columns[0]
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), MANY):
+        yield values[start : start + MANY]
+
+
+def _sortable(key: Any) -> Any:
+    return [(v is not None, v) for v in key] if isinstance(key, tuple) else key
+
+
+def _table_rank(cls: type[Component]) -> int:
+    return _ranks(len(Base.metadata.tables))[cls.__table__]
+
+
+@functools.cache
+def _ranks(_tables: int) -> dict[Any, int]:
+    return {table: i for i, table in enumerate(Base.metadata.sorted_tables)}

@@ -1,0 +1,268 @@
+"""World: one isolated set of components, systems, settings and resources over one database."""
+
+import copy
+import getpass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import Enum
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dam.commands.analysis_commands import AnalysisCommand
+from dam.commands.core import BaseCommand
+from dam.core import providers
+from dam.core.analysis import Analyses, Analyzer, analyse_entities, analyse_stream
+from dam.core.content import Contents, Opener, OpenerTable
+from dam.core.database import connect
+from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError
+from dam.core.executor import SystemExecutor
+from dam.core.injection import Need, ProviderTable, Scope
+from dam.core.migrations import RevisionTree, SchemaState, check_states, schema_states, upgrade
+from dam.core.plugin import Plugin, check_plugin_class, package_of
+from dam.core.resources import ResourceManager
+from dam.core.runs import RunRecord
+from dam.core.systems import System, WorldScheduler, entered, system
+from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
+from dam.events import Event
+from dam.models.config import SettingsModel, WorldConfig
+from dam.models.core.base_component import Component, MarkerComponent
+
+T = TypeVar("T")
+R = TypeVar("R")
+E = TypeVar("E")
+
+
+class World:
+    """Everything hangs on a world, and two worlds share nothing.
+
+    The world that a system receives is a view bound to the scope it runs in: what is dispatched on it joins that scope.
+    """
+
+    def __init__(self, config: WorldConfig) -> None:
+        self.config = config
+        self.name = config.name
+        self.engine = connect(config.database_url)
+        self.actor = _user()
+        self.providers = ProviderTable()
+        self.resources = ResourceManager()
+        self.scheduler = WorldScheduler()
+        self.analyses = Analyses(config)
+        self.openers = OpenerTable()
+        self.components: dict[type[Component], None] = {}
+        self.settings: dict[type[SettingsModel], SettingsModel] = {WorldConfig: config}
+        self.plugins: dict[type[Plugin], Plugin] = {}
+        self.root = self
+        self.scope: Scope | None = None
+        self._problems: list[DamError] | None = None
+        providers.register(self.providers)
+
+    # -- what plugins register
+
+    def add_plugin(self, plugin: Plugin | type[Plugin], settings: SettingsModel | None = None) -> None:
+        """Builds a plugin into the world; one that is there already is left alone.
+
+        Raises ``PluginError`` with every mistake that showed up while it registered its parts.
+        """
+        cls = plugin if isinstance(plugin, type) else type(plugin)
+        if cls in self.plugins:
+            return
+        check_plugin_class(cls)
+        instance = cls() if isinstance(plugin, type) else plugin
+        self.plugins[cls] = instance
+        self.settings[cls.Settings] = settings if settings is not None else cls.Settings()
+        self.register_component(cls.SettingsComponent)
+        outer, self._problems = self._problems, []
+        try:
+            instance.build(self)
+            problems = self._problems
+        finally:
+            self._problems = outer
+        if problems:
+            del self.plugins[cls]
+            if len(problems) == 1:
+                raise problems[0]
+            raise PluginError(f"cannot build {cls.__qualname__}, {len(problems)} mistakes:\n" + "\n".join(map(str, problems)))
+
+    def register_component(self, component: type[Component]) -> None:
+        """Makes a component part of the world. Raises ``ComponentDefinitionError``."""
+        problem = _component_problem(component)
+        if problem:
+            self._report(ComponentDefinitionError(problem))
+        else:
+            self.components[component] = None
+
+    def register_system(self, fn: Callable[..., Any]) -> None:
+        """Compiles and checks a system. Raises ``SystemDefinitionError`` or ``HandlerConflictError``."""
+        try:
+            self.scheduler.register(fn, self.providers)
+        except DamError as e:
+            self._report(e)
+
+    def register_analyzer(self, candidate: Analyzer[Any]) -> None:
+        """Adds an analyzer, and the handler of its command. Raises ``AnalyzerDefinitionError``."""
+        try:
+            added = self.analyses.add(candidate)
+        except DamError as e:
+            self._report(e)
+            return
+        for component in added.produces:
+            self.register_component(component)
+        if added.command is not None:
+            self.register_system(_command_handler(added, added.command))
+
+    def register_opener(self, location: type[Component], opener: Opener[Any], *, cost: int = 50) -> None:
+        """Says how content is reached from one kind of location; the cheapest opener is tried first."""
+        self.openers.add(location, opener, cost)
+
+    def register_provider(self, key: Any, open: Any, *, lifetime: Any = "call") -> None:  # noqa: A002
+        """Makes a type, or the class of an ``Annotated`` marker, something that systems can ask for."""
+        self.providers.add(key, open, lifetime)
+
+    def add_resource(self, resource: object, as_type: type | None = None) -> None:
+        self.resources.add(resource, as_type)
+
+    def get_resource(self, resource_type: type[T]) -> T:
+        """Raises ``NoResourceError``."""
+        return self.resources.get(resource_type)
+
+    def settings_of(self, settings_type: type[T]) -> T:
+        """A plugin's settings in this world, by their class."""
+        found = self.settings.get(settings_type)  # type: ignore[call-overload]
+        if found is None:
+            raise PluginError(f"no plugin of world {self.name!r} has the settings {settings_type.__name__}")
+        return found  # type: ignore[no-any-return]  # keyed by its own class
+
+    def _report(self, problem: DamError) -> None:
+        """While a plugin is built its mistakes are collected, so that all of them are shown at once."""
+        if self._problems is None:
+            raise problem
+        self._problems.append(problem)
+
+    # -- running
+
+    def dispatch_command(self, command: BaseCommand[R, E]) -> SystemExecutor[R, E]:
+        """The executor of a command; it runs while it is iterated. Raises ``NoHandlerError`` at once."""
+        self.scheduler.handlers(command)
+        return SystemExecutor(self.scheduler.run_command(self, command))
+
+    def dispatch_event(self, event: Event) -> SystemExecutor[None, Any]:
+        """Runs all listeners, in the order of their registration; a failing one raises ``EventHandlingError``."""
+        return SystemExecutor(self.scheduler.run_event(self, event))
+
+    def execute_stage(self, stage: Enum) -> SystemExecutor[None, Any]:
+        """Runs all systems of a stage until their queues are empty; a failing one raises ``StageExecutionError``."""
+        return SystemExecutor(self.scheduler.run_stage(self, stage))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[WorldTransaction]:
+        """A unit of work: the scope's own transaction where it has one, else a new one that commits at the end."""
+        scope = self.scope
+        run = scope.run if scope else RunRecord(self.actor, "transaction")
+        unit = Scope(self, None, run, scope, whole=scope is None)
+        try:
+            async with entered(unit):
+                yield await unit.get(TRANSACTION)
+        except BaseException as e:
+            if scope is None:
+                await run.finish(self.engine, "failed", e)
+            raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session that takes no write lock; inside a scope that has written, that scope's own, which sees it."""
+        transaction = self.scope.find(TRANSACTION) if self.scope else None
+        if transaction is not None and transaction.has_writes:
+            yield transaction.session
+        else:
+            async with open_reading_session(self.engine) as session:
+                yield session
+
+    @property
+    def contents(self) -> Contents:
+        """The way to the bytes of entities."""
+        return Contents(self, self.openers)
+
+    def awaits(self, marker: type[MarkerComponent], media_type: str, stage: Enum) -> bool:
+        """Whether anything would be done for content of that type if its entity were marked."""
+        if self.analyses.wanted(media_type, stage):
+            return True
+        queues = (s for s in self.scheduler.systems if marker in s.queues.values())
+        return any(not s.name.startswith("dam.core.") for s in queues)
+
+    def bound(self, scope: Scope) -> "World":
+        """The same world, seen from inside a scope."""
+        view = copy.copy(self)
+        view.scope = scope
+        return view
+
+    # -- life
+
+    @property
+    def revision_trees(self) -> list[RevisionTree]:
+        """The core's and each plugin's revisions, in the order in which they are to run."""
+        packages = {"dam": "dam"} | {package_of(cls): package_of(cls) for cls in self.plugins}
+        trees = [RevisionTree(package.replace("_", "-"), package) for package in packages]
+        return [tree for tree in trees if tree.head is not None]
+
+    async def schema_states(self) -> list[SchemaState]:
+        """Where the database stands, tree by tree."""
+        return await schema_states(self.engine, self.revision_trees)
+
+    async def check_schema(self) -> None:
+        """Raises ``MigrationNeededError`` or ``SchemaTooNewError``."""
+        check_states(await self.schema_states(), self.name)
+
+    async def setup(self) -> list[SchemaState]:
+        """Creates or upgrades the database; returns where those plugins stood that were behind."""
+        return await upgrade(self.engine, self.revision_trees)
+
+    async def close(self) -> None:
+        """Ends worker processes and connections, and closes resources that have a ``close``."""
+        for resource in self.resources:
+            if callable(close := getattr(resource, "close", None)):
+                close()
+        await self.analyses.close()
+        await self.engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<World {self.name!r}>"
+
+
+def _command_handler(analyzer: Analyzer[Any], command: type[AnalysisCommand[None]]) -> Callable[..., Any]:
+    """The one-entity form of an analyzer."""
+
+    async def analyse_one(cmd: Any, world: World) -> None:
+        if cmd.stream is not None:
+            await analyse_stream(world, cmd.entity_id, cmd.stream, [analyzer])
+        else:
+            await analyse_entities(world, [cmd.entity_id], [analyzer], force=True)
+
+    analyse_one.__annotations__["cmd"] = command
+    analyse_one.__qualname__ = f"analyse_one[{analyzer.algorithm.name}]"
+    return system(on_command=command)(analyse_one)
+
+
+def _component_problem(component: Any) -> str | None:
+    if not (isinstance(component, type) and issubclass(component, Component)):
+        return f"{component!r} is not a component class; inherit from BaseComponent or UniqueComponent"
+    if component.__dict__.get("__abstract__") or not hasattr(component, "__table__"):
+        return f"{component.__name__} is abstract and has no table; register the classes that inherit from it"
+    return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an id without a name, as in containers
+        return "unknown"
+
+
+BOUND_WORLD = Need(World)

@@ -1,0 +1,14 @@
+"""What every world has, whatever its plugins."""
+
+from dam.core.metadata_systems import metadata_extraction_system
+from dam.core.world import World
+from dam.models.config import WorldConfigComponent
+from dam.models.derivation import DerivationComponent
+from dam.models.markers import NeedsMetadataExtractionComponent
+
+
+def register_core_systems(world: World) -> None:
+    """Registers the core's components and systems; every standard way to make a world calls it."""
+    for component in (WorldConfigComponent, DerivationComponent, NeedsMetadataExtractionComponent):
+        world.register_component(component)
+    world.register_system(metadata_extraction_system)

@@ -1,0 +1,97 @@
+"""Settings: validated when read, stored as components, one definition for both forms."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from sqlalchemy import JSON, Boolean, Float, String
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+from dam.models.core.base_component import UniqueComponent
+from dam.models.core.fields import HIDDEN
+from dam.models.core.types import ID
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base")
+    path = path.expanduser()
+    return Path(base) / path if base is not None else path
+
+
+SettingsPath = Annotated[Path, AfterValidator(_resolve)]
+"""A path in settings: ``~`` is the home folder, and a relative path is relative to the file that says it."""
+
+
+class SettingsModel(BaseModel):
+    """What a plugin can be told. Unknown keys are errors; values do not change while a world lives."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ConfigComponent(UniqueComponent, hides_entity=True):
+    """Settings stored as a component: the columns are derived from ``class X(ConfigComponent, settings=XSettings)``.
+
+    Numbers, texts and booleans get typed columns, all else is kept as JSON; NULL means that the default holds.
+    """
+
+    __abstract__ = True
+    __settings__: ClassVar[type[SettingsModel]] = SettingsModel
+
+    def __init_subclass__(cls, settings: type[SettingsModel] | None = None, **kw: Any) -> None:
+        if settings is not None:
+            cls.__settings__ = settings
+            annotations = cls.__dict__.get("__annotations__", {})
+            for name, column_type in _columns(settings):
+                annotations[name] = Mapped[Any]
+                setattr(cls, name, mapped_column(column_type, nullable=True, default=None, info=HIDDEN))
+            cls.__annotations__ = annotations
+        super().__init_subclass__(**kw)
+
+    @classmethod
+    def from_settings(cls, settings: SettingsModel) -> Self:
+        """The stored form: only what was set, so that later defaults reach stored worlds as well."""
+        return cls(**settings.model_dump(mode="json", exclude_unset=True))
+
+    def to_settings(self, base: Path | None = None) -> SettingsModel:
+        """The validated form; relative paths are taken from ``base``. Raises ``pydantic.ValidationError``."""
+        values = {name: getattr(self, name) for name in self.__settings__.model_fields}
+        given = {name: value for name, value in values.items() if value is not None}
+        return self.__settings__.model_validate(given, context={"base": base})
+
+
+_COLUMN_TYPES: dict[type, TypeEngine[Any]] = {bool: Boolean(), int: ID, float: Float(), str: String(), Path: String()}
+
+
+def _columns(settings: type[SettingsModel]) -> Iterator[tuple[str, TypeEngine[Any]]]:
+    for name, field in settings.model_fields.items():
+        hint: Any = field.annotation
+        if get_origin(hint) in (Union, UnionType):
+            (hint, *more) = [a for a in get_args(hint) if a is not type(None)]
+            hint = object if more else hint
+        yield name, _COLUMN_TYPES.get(hint, JSON(none_as_null=True))
+
+
+class WorldConfig(SettingsModel):
+    """The core's own settings of one world."""
+
+    name: str
+    """What the world is called."""
+    database_url: str = ""
+    """``sqlite+aiosqlite:///FILE`` or ``postgresql+asyncpg://…``."""
+    analysis_workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes that decode files; as many as there are processors unless set."""
+    analysis_time_limit: float = Field(default=60, gt=0)
+    """Seconds one analysis of one file may take."""
+    analysis_cpu_limit: float = Field(default=30, gt=0)
+    """Seconds of processor time one analysis of one file may use."""
+    analysis_memory_mb: int = Field(default=2048, ge=256)
+    """Megabytes an analysing process may hold."""
+
+
+class WorldConfigComponent(ConfigComponent, settings=WorldConfig):
+    """A world's core settings, stored."""
+
+    __tablename__ = "dam_world_config"

@@ -1,0 +1,26 @@
+"""The declarative base: every table class is a dataclass with keyword arguments."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass
+
+from dam.models.core.types import ID, UtcDateTime
+
+# Constraints need names that both databases and Alembic agree on, or a migration cannot drop them.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
+    """Root of all mapped classes of the core and of plugins; they share one ``MetaData``."""
+
+    __abstract__ = True
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[object, object]] = {int: ID, datetime: UtcDateTime}

@@ -1,0 +1,1 @@
+"""What a running system tells, or asks, its caller."""
