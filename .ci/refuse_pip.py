@@ -1,4 +1,4 @@
-"""What pip meets at the workspace root: a clear refusal with the commands that work (a PEP 517 backend that builds nothing)."""
+"""What pip meets at the workspace root: a PEP 517 backend that builds nothing and names the commands that work."""
 
 MESSAGE = """
 This folder is a uv workspace of several packages, not a package that pip can install. Use one of

@@ -1,0 +1,1 @@
+"""Files for dam: scanning, content-addressed storage, ingest."""

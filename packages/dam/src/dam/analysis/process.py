@@ -58,7 +58,7 @@ class WorkerProcess:
     """Spoken to by one thread at a time; only `kill` may come from any."""
 
     def __init__(self, limits: Limits, watchdog: Watchdog) -> None:
-        self.deadline = math.inf  # both are the watchdog's
+        self.deadline = math.inf  # the watchdog's, as `late` is
         self.late = False
         self._limits = limits
         self._watchdog = watchdog
@@ -129,7 +129,8 @@ class WorkerProcess:
         self.kill()
         errors = self._errors.read().decode("utf-8", "backslashreplace")
         self.end()
-        reason = f"it was not ready within {START_SECONDS:g} s" if self.late else exit_text(self._process.returncode)
+        cause = exit_cause(self._process.returncode)
+        reason = f"it was not ready within {START_SECONDS:g} s" if self.late else f"it ended with {cause}"
         raise WorkerStartError(
             f"A worker process did not start: {reason}. {sys.executable} has to be able to import dam.analysis.worker "
             f"with the module search path of this process. It wrote:\n{errors}"
@@ -154,13 +155,13 @@ class WorkerProcess:
     def _raise_ended(self, limit: str) -> NoReturn:
         """Charges `limit` when the process was killed because its time was over."""
         self.end()
-        code = self._process.returncode
-        if self.late or code == -getattr(signal, "SIGALRM", 0):
+        cause = exit_cause(self._process.returncode)
+        if self.late or cause == "SIGALRM":
             failure = Failure("limit", limit)
-        elif code == -getattr(signal, "SIGXCPU", 0):
+        elif cause == "SIGXCPU":
             failure = Failure("limit", f"CPU limit of {self._limits.cpu_seconds:g} s")
         else:
-            failure = Failure("crash", exit_text(code))
+            failure = Failure("crash", f"the analysis process ended with {cause}")
         raise WorkerEndedError(failure, charged=failure.kind == "limit" or not self._answered) from None
 
 
@@ -279,14 +280,13 @@ def found(tag: bytes, body: bytes, function: str) -> Found:
     return Failure("error", text.replace("\0", "\\x00")[:TEXT_LENGTH])
 
 
-def exit_text(code: int) -> str:
+def exit_cause(code: int) -> str:
     if code >= 0:
-        return f"the analysis process ended with exit code {code}"
+        return f"exit code {code}"
     try:
-        name = signal.Signals(-code).name
+        return signal.Signals(-code).name
     except ValueError:
-        name = f"signal {-code}"
-    return f"the analysis process ended with {name}"
+        return f"signal {-code}"
 
 
 def binary_size(count: int) -> str:

@@ -48,13 +48,13 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: WireLimits) -> NoReturn
     answers.flush()
     silence()
     worker = Worker(answers, wall_seconds, cpu_seconds, import_seconds)
-    while True:
-        try:
+    try:
+        while True:
             jobs: list[WireJob] = pickle.load(requests)  # noqa: S301 - the parent made it
-        except EOFError:
-            os._exit(0)  # at once: a compute may have left a thread that never ends
-        for job in jobs:
-            worker.analyse(job)
+            for job in jobs:
+                worker.analyse(job)
+    finally:  # the end of file, or a parent that does not read; at once: a compute may have left a thread
+        os._exit(1)
 
 
 def silence() -> None:

@@ -145,6 +145,11 @@ class Analyses:
         """The analyzers that look at such content, at add time (``None``) or in a stage."""
         return [a for a in self._analyzers if a.stage == stage and a.wants(media_type)]
 
+    def start(self, stage: Enum | None) -> None:
+        """Starts the first worker ahead of the work, if anything is to be done at add time or in that stage."""
+        if any(a.stage == stage for a in self._analyzers):
+            self.pool.start()
+
     @property
     def pool(self) -> "WorkerPool":
         if self._pool is None:

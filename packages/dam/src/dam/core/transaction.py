@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, event, select
+from sqlalchemy import ColumnElement, delete, event, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -104,21 +104,24 @@ class WorldTransaction:
         wanted = sorted(set(values))  # sorted: writers of overlapping sets cannot deadlock
         known = await self._owners(column, wanted)
         missing = [value for value in wanted if value not in known]
-        won = await self._claim(column, missing)
+        by_value = {getattr(key, column.key): key for key in reversed(keys)}
+        won = await self._claim(column, [by_value[value] for value in missing])
         known |= won
         if lost := [value for value in missing if value not in won]:
             known |= await self._owners(column, lost)
         first = {value: i for i, value in reversed(list(enumerate(values)))}
         return [Identified(known[value], value in won and first[value] == i) for i, value in enumerate(values)]
 
-    async def _claim(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
-        """New entities for those values that nobody else takes first."""
-        if not values:
+    async def _claim(self, column: Any, keys: Sequence[Component]) -> dict[Any, int]:
+        """New entities for those keys that nobody else takes first."""
+        if not keys:
             return {}
-        ids = await self.create_entities(len(values))
+        ids = await self.create_entities(len(keys))
+        for entity_id, key in zip(ids, keys, strict=True):
+            key.entity_id = entity_id
         connection = await self.session.connection()
         statement = INSERT[self._dialect](column.table).on_conflict_do_nothing(index_elements=[column])
-        rows = [{"entity_id": i, column.key: v, "run_id": self.run.id} for i, v in zip(ids, values, strict=True)]
+        rows = shape_of(type(keys[0])).rows(keys, self.run.id or 0)
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
         won = {value: entity_id for entity_id, value in inserted}
         if lost := set(ids) - set(won.values()):
@@ -174,6 +177,12 @@ class WorldTransaction:
         cls = type(component)
         found: Component | None = known.get(identity_key(cls, shape_of(cls).key_of(component)))
         return found
+
+    async def update_components(self, cls: type[Component], *conditions: ColumnElement[bool], **values: Any) -> None:
+        """Sets columns of all rows that meet the conditions, in one statement. Not for layered components: write a layer."""
+        await self.flush()
+        await self.session.run_sync(self._begin)
+        await self.session.execute(update(cls).where(*conditions).values(**values, run_id=self.run.id))
 
     async def remove_components(self, cls: type[Component], entity_ids: Sequence[int]) -> None:
         """Removes every component of that class from these entities."""

@@ -2,6 +2,7 @@
 
 import copy
 import getpass
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -15,7 +16,7 @@ from dam.commands.core import BaseCommand
 from dam.core import providers
 from dam.core.analysis import Analyses, Analyzer, analyse_entities, analyse_stream
 from dam.core.content import Contents, Opener, OpenerTable
-from dam.core.database import connect
+from dam.core.database import connect, sqlite_file
 from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError
 from dam.core.executor import SystemExecutor
 from dam.core.injection import Need, ProviderTable, Scope
@@ -198,6 +199,12 @@ class World:
         return view
 
     # -- life
+
+    @property
+    def database_files(self) -> list[str]:
+        """The files of an embedded database; none of a server's."""
+        file = sqlite_file(self.config.database_url)
+        return [os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal")] if file else []
 
     @property
     def revision_trees(self) -> list[RevisionTree]:

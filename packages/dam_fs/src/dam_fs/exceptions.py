@@ -1,0 +1,33 @@
+"""Errors of the file plugin."""
+
+from dam.core.exceptions import DamError
+
+
+class StoreMissingError(DamError):
+    """The store is not where the database expects it; mount its disk or correct ``storage_path``. Nothing was created."""
+
+    code = "DAM501"
+
+
+class StoreMismatchError(DamError):
+    """The folder holds another store than the database knows; correct ``storage_path`` or ``database_url``."""
+
+    code = "DAM502"
+
+
+class StorageError(DamError):
+    """The store cannot be written or read; the work stops here, and what was reported as added is safe."""
+
+    code = "DAM503"
+
+
+class InvalidHashError(DamError):
+    """The text is not a hash of that type; check its length and its characters."""
+
+    code = "DAM504"
+
+
+class NotAFileError(DamError):
+    """A folder was given without ``--recursive``, or a path that is not there."""
+
+    code = "DAM505"

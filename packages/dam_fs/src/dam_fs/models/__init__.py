@@ -1,0 +1,24 @@
+"""What is known about files."""
+
+from dam_fs.models.files import (
+    FileLocationComponent,
+    FilePropertiesComponent,
+    LocationCondition,
+    OriginalSourceInfoComponent,
+    StorageType,
+    path_key,
+)
+from dam_fs.models.hashes import ContentHashMd5Component, ContentHashSha256Component
+from dam_fs.models.store import StoreComponent
+
+__all__ = [
+    "ContentHashMd5Component",
+    "ContentHashSha256Component",
+    "FileLocationComponent",
+    "FilePropertiesComponent",
+    "LocationCondition",
+    "OriginalSourceInfoComponent",
+    "StorageType",
+    "StoreComponent",
+    "path_key",
+]

@@ -1,0 +1,32 @@
+"""The file plugin."""
+
+from dam.core.plugin import Plugin
+from dam.core.world import World
+from dam_fs import models
+from dam_fs.resources import FileOperationsResource, storage_folder
+from dam_fs.settings import FsSettings, FsSettingsComponent
+from dam_fs.storage import LocalStorage
+from dam_fs.systems.content_systems import FileOpener
+from dam_fs.systems.ingest_systems import add_assets
+
+
+class FsPlugin(Plugin):
+    """Files: where they lie, what they are called, and how they come in."""
+
+    Settings = FsSettings
+    SettingsComponent = FsSettingsComponent
+
+    def build(self, world: World) -> None:
+        for component in (
+            models.ContentHashMd5Component,
+            models.ContentHashSha256Component,
+            models.FileLocationComponent,
+            models.FilePropertiesComponent,
+            models.OriginalSourceInfoComponent,
+            models.StoreComponent,
+        ):
+            world.register_component(component)
+        files = FileOperationsResource(LocalStorage(storage_folder(world.settings_of(FsSettings), world.config.database_url)))
+        world.add_resource(files)
+        world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
+        world.register_system(add_assets)

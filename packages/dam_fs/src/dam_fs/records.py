@@ -1,0 +1,108 @@
+"""What the database says about files: set-wise look-ups and corrections for ingest."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from dam.core.transaction import MANY, WorldTransaction
+from dam.core.world import World
+from dam_fs.models import (
+    ContentHashSha256Component,
+    FileLocationComponent,
+    LocationCondition,
+    OriginalSourceInfoComponent,
+    StorageType,
+    path_key,
+)
+from dam_fs.scan import Found
+from dam_fs.storage import LocalStorage
+
+
+@dataclass
+class Known:
+    """What a world knows of some content: its entity, whether the store should hold it, and under which paths it came."""
+
+    entity_id: int
+    copied: bool = False
+    damaged: bool = False
+    paths: set[str] = field(default_factory=set)
+
+
+async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, Known]:
+    """Digest → what is known; what is not known is not there."""
+    known: dict[bytes, Known] = {}
+    if not digests:
+        return known
+    sha256, location, source = ContentHashSha256Component, FileLocationComponent, OriginalSourceInfoComponent
+    async with world.reading() as session:
+        for start in range(0, len(digests), MANY):
+            owners = select(sha256.entity_id, sha256.hash_value).where(sha256.hash_value.in_(digests[start : start + MANY]))
+            by_id = {entity_id: known.setdefault(digest, Known(entity_id)) for entity_id, digest in await session.execute(owners)}
+            if not by_id:
+                continue
+            places = select(location.entity_id, location.condition).where(
+                location.entity_id.in_(by_id), location.storage_type == StorageType.CAS
+            )
+            for entity_id, condition in await session.execute(places):
+                by_id[entity_id].copied = True
+                by_id[entity_id].damaged |= condition == LocationCondition.DAMAGED
+            for entity_id, path in await session.execute(select(source.entity_id, source.original_path).where(source.entity_id.in_(by_id))):
+                by_id[entity_id].paths.add(path)
+    return known
+
+
+async def unchanged(world: World, storage: LocalStorage, candidates: Sequence[Found], *, copied: bool) -> dict[str, int]:
+    """Path → entity for those files that need no reading: size and time are as recorded, and the bytes are where they should
+    be, an object in full length and not recorded as damaged. With ``copied`` a reference is not enough."""
+    if not candidates:
+        return {}
+    source, location = OriginalSourceInfoComponent, FileLocationComponent
+    by_key = {path_key(found.path): found for found in candidates}
+    query = (
+        select(source.path_key, source.size_bytes, source.mtime_ns, source.entity_id)
+        .add_columns(location.storage_type, location.content_identifier, location.location_key)
+        .join(location, location.entity_id == source.entity_id)
+        .where(source.path_key.in_(by_key), location.condition == LocationCondition.OK)
+    )
+    async with world.reading() as session:
+        rows = (await session.execute(query)).all()
+    return await asyncio.to_thread(_confirmed, rows, by_key, storage, copied)
+
+
+def _confirmed(rows: Sequence[Sequence[object]], by_key: dict[bytes, Found], storage: LocalStorage, copied: bool) -> dict[str, int]:
+    same: dict[str, int] = {}
+    for key, size, mtime_ns, entity_id, storage_type, identifier, location_key in rows:
+        found = by_key[key]  # type: ignore[index]
+        if found.path in same or (found.size, found.mtime_ns) != (size, mtime_ns):
+            continue
+        if storage_type == StorageType.CAS:
+            is_there = storage.length(identifier) == size  # type: ignore[arg-type]
+        else:
+            is_there = not copied and location_key == key
+        if is_there:
+            same[found.path] = entity_id  # type: ignore[assignment]
+    return same
+
+
+async def lose_references(transaction: WorldTransaction, owned: Sequence[tuple[str, int]]) -> None:
+    """A path whose content is another entity's now: references of earlier entities to it are recorded as lost."""
+    location = FileLocationComponent
+    now = {path_key(path): entity_id for path, entity_id in owned}
+    query = select(location.id, location.location_key, location.entity_id).where(
+        location.location_key.in_(now), location.storage_type == StorageType.REFERENCE, location.condition == LocationCondition.OK
+    )
+    lost = [row_id for row_id, key, entity_id in await transaction.session.execute(query) if now[key] != entity_id]
+    if lost:
+        await transaction.update_components(location, location.id.in_(lost), condition=LocationCondition.LOST)
+
+
+async def mark_damaged(world: World, entity_ids: Sequence[int]) -> None:
+    """Records that these entities' objects are not what they should be, before anything overwrites them."""
+    location = FileLocationComponent
+    async with world.transaction() as transaction:
+        in_store = location.storage_type == StorageType.CAS
+        await transaction.update_components(
+            location, location.entity_id.in_(entity_ids), in_store, condition=LocationCondition.DAMAGED
+        )

@@ -1,0 +1,86 @@
+"""The file plugin's resource."""
+
+import asyncio
+import os
+
+from sqlalchemy import select
+
+from dam.core.database import sqlite_file
+from dam.core.exceptions import SettingsError
+from dam.core.world import World
+from dam_fs.exceptions import StoreMismatchError, StoreMissingError
+from dam_fs.models import StoreComponent
+from dam_fs.settings import FsSettings
+from dam_fs.storage import LocalStorage
+
+
+class FileOperationsResource:
+    """The world's store. It is checked against the database before its first use, and created with a new world."""
+
+    def __init__(self, storage: LocalStorage) -> None:
+        self._storage = storage
+        self._checked = False
+        self._lock = asyncio.Lock()
+
+    @property
+    def root(self) -> str:
+        return self._storage.root
+
+    async def storage(self, world: World, *, create: bool = True) -> LocalStorage:
+        """The store, ready to use; a new world's is made unless ``create`` is off. Raises ``StoreMissingError`` or ``StoreMismatchError``; never makes an empty one where
+        the database expects a full one."""
+        async with self._lock:
+            if not self._checked:
+                self._checked = await self._check(world, create=create)
+        return self._storage
+
+    def local_path(self, key: str) -> str:
+        """Where an object lies, without a look whether it does."""
+        return self._storage.local_path(key)
+
+    def close(self) -> None:
+        self._storage.close()
+
+    async def _check(self, world: World, *, create: bool) -> bool:
+        async with world.reading() as session:
+            expected = await session.scalar(select(StoreComponent.store_id))
+        if expected is None and not create:
+            return False
+        if expected is None:
+            expected = await self._adopt(world)
+        found = await asyncio.to_thread(self._storage.read_id)
+        if found is None:
+            raise StoreMissingError(
+                f"world {world.name!r}: there is no store at {self.root}, and the database knows of one (id {expected}); "
+                "is its disk mounted? Mount it, or correct storage_path. Nothing was created"
+            )
+        if found != expected:
+            raise StoreMismatchError(
+                f"world {world.name!r}: the store at {self.root} has the id {found}, and the database expects {expected}; "
+                "correct storage_path or database_url"
+            )
+        return True
+
+    async def _adopt(self, world: World) -> str:
+        """Makes the world's store. The id is on disk before the database knows it, so one of them alone is a fresh start
+        only while the store is empty."""
+        found = await asyncio.to_thread(self._storage.read_id)
+        if found is not None and not await asyncio.to_thread(self._storage.is_empty):
+            raise StoreMismatchError(
+                f"world {world.name!r}: the store at {self.root} (id {found}) holds objects that this new database knows nothing "
+                "of; correct storage_path or database_url, or restore the database that belongs to the store"
+            )
+        store_id = await asyncio.to_thread(self._storage.create)
+        async with world.transaction() as transaction:
+            await transaction.identify([StoreComponent(store_id=store_id, location=self.root)])
+            return await transaction.session.scalar(select(StoreComponent.store_id)) or store_id
+
+
+def storage_folder(settings: FsSettings, database_url: str) -> str:
+    """Where the store lies: as set, else beside an embedded database. Raises ``SettingsError``."""
+    if settings.storage_path is not None:
+        return os.path.abspath(settings.storage_path)
+    file = sqlite_file(database_url)
+    if not file:
+        raise SettingsError("[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it")
+    return f"{os.path.splitext(os.path.abspath(file))[0]}-store"

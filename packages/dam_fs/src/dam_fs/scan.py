@@ -1,0 +1,161 @@
+"""Finding files: which there are below the given paths, and what is left out, with the reason."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+from dam_fs.storage import MARK
+
+
+class Found(NamedTuple):
+    """A file to be added. ``path`` is what it is called; ``opened`` what is opened, which differs for a link."""
+
+    path: str
+    opened: str
+    size: int
+    mtime_ns: int
+
+
+class LeftOut(NamedTuple):
+    """Something that is not added. ``failed`` says that it should have been."""
+
+    path: str
+    reason: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class ScanRules:
+    """What a scan leaves out: patterns as in a .gitignore, the name of ignore files, and folders and files never to enter."""
+
+    exclude: Sequence[str] = ()
+    ignore_file: str | None = ".damignore"
+    protected: frozenset[str] = frozenset()
+
+
+class _Ignoring(NamedTuple):
+    """Patterns and the folder that they are relative to."""
+
+    base: str
+    spec: GitIgnoreSpec
+
+    def leaves_out(self, path: str, *, is_folder: bool) -> bool | None:
+        name = os.path.relpath(path, self.base) + ("/" if is_folder else "")
+        return self.spec.check_file(name).include
+
+
+def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
+    """Files below ``paths``, folder by folder in the order of their names.
+
+    A path that was named by the user is followed if it is a link; inside a folder, links are followed to files of the same
+    tree only, and never to folders, so no scan is endless.
+    """
+    for path in paths:
+        path = os.path.abspath(path)  # noqa: PLW2901
+        if reason := _protected(path, rules):
+            yield LeftOut(path, reason)
+            continue
+        try:
+            status = os.stat(path)
+        except OSError as e:
+            yield LeftOut(path, e.strerror or str(e), failed=True)
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            yield from _scan_tree(path, rules)
+        elif stat.S_ISREG(status.st_mode):
+            yield Found(path, os.path.realpath(path), status.st_size, status.st_mtime_ns)
+        else:
+            yield LeftOut(path, _kind(status.st_mode))
+
+
+def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
+    outermost = [_Ignoring(root, GitIgnoreSpec.from_lines(rules.exclude))] if rules.exclude else []
+    real_root = os.path.realpath(root)
+    pending: list[tuple[str, list[_Ignoring]]] = [(root, outermost)]
+    while pending:
+        folder, ignoring = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as e:
+            yield LeftOut(folder, e.strerror or str(e), failed=True)
+            continue
+        names = {entry.name for entry in entries}
+        if MARK in names:
+            yield LeftOut(folder, "the store of a world")
+            continue
+        if rules.ignore_file in names:
+            ignoring = [*ignoring, *_read_ignore_file(folder, rules.ignore_file)]  # noqa: PLW2901
+        folders: list[tuple[str, list[_Ignoring]]] = []
+        for entry in entries:
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if _is_ignored(entry.path, ignoring, is_folder=is_folder):
+                    continue
+                if rules.protected and (reason := _protected(entry.path, rules)):
+                    yield LeftOut(entry.path, reason)
+                elif is_folder:
+                    folders.append((entry.path, ignoring))
+                else:
+                    yield _examine(entry, real_root, rules)
+            except OSError as e:
+                yield LeftOut(entry.path, e.strerror or str(e), failed=True)
+        pending.extend(reversed(folders))
+
+
+def _examine(entry: os.DirEntry[str], root: str, rules: ScanRules) -> Found | LeftOut:
+    if entry.is_symlink():
+        return _follow(entry.path, root, rules)
+    status = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        return LeftOut(entry.path, _kind(status.st_mode))
+    return Found(entry.path, entry.path, status.st_size, status.st_mtime_ns)
+
+
+def _follow(path: str, root: str, rules: ScanRules) -> Found | LeftOut:
+    try:
+        target = os.path.realpath(path, strict=True)
+    except FileNotFoundError:
+        return LeftOut(path, "a link to nothing")
+    except OSError:
+        return LeftOut(path, "a link that leads nowhere")  # ELOOP, or through a folder that may not be entered
+    status = os.stat(target)
+    if stat.S_ISDIR(status.st_mode):
+        return LeftOut(path, "a link to a folder")
+    if os.path.commonpath([root, target]) != root:
+        return LeftOut(path, "a link out of the tree")
+    if not stat.S_ISREG(status.st_mode):
+        return LeftOut(path, f"a link to {_kind(status.st_mode)}")
+    if reason := _protected(target, rules):
+        return LeftOut(path, reason)
+    return Found(path, target, status.st_size, status.st_mtime_ns)
+
+
+def _protected(path: str, rules: ScanRules) -> str | None:
+    if path in rules.protected or any(path.startswith(p + os.sep) for p in rules.protected):
+        return "part of a world: its store or its database"
+    return None
+
+
+def _is_ignored(path: str, ignoring: Sequence[_Ignoring], *, is_folder: bool) -> bool:
+    for each in reversed(ignoring):  # the innermost file that says anything decides
+        decision = each.leaves_out(path, is_folder=is_folder)
+        if decision is not None:
+            return decision
+    return False
+
+
+def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
+    path = os.path.join(folder, name or "")
+    if os.path.isfile(path) and not os.path.islink(path):
+        with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+            yield _Ignoring(folder, GitIgnoreSpec.from_lines(lines))
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
+    return kinds.get(stat.S_IFMT(mode), "not a regular file")

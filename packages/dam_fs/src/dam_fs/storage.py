@@ -1,0 +1,300 @@
+"""Where objects are kept: the protocol that every storage follows, and the local folder."""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import BinaryIO, Protocol
+
+from filelock import FileLock, Timeout
+
+from dam_fs.exceptions import StorageError
+
+MARK = "dam-store.json"
+FORMAT = 1
+SMALL = 8  # up to so many files are flushed one by one: a flush of the whole file system waits for everybody's writes
+
+
+@dataclass
+class Staged:
+    """An object on its way: its bytes are written, under a temporary name."""
+
+    path: str
+    fd: int = field(default=-1, repr=False)
+
+    def write(self, part: memoryview | bytes) -> None:
+        part = memoryview(part)
+        try:
+            while part:
+                part = part[os.write(self.fd, part) :]
+        except OSError as e:
+            raise storage_error(e, "write to") from e
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    def abandon(self) -> None:
+        self.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+class Storage(Protocol):
+    """What the file plugin asks of a store. A key is the SHA-256 of an object in hexadecimal.
+
+    All methods block and may be called from several threads at once; those that write raise ``StorageError``.
+    """
+
+    def length(self, key: str) -> int | None:
+        """Bytes of an object, or ``None`` where there is no such object."""
+
+    def stage(self) -> Staged:
+        """A new object without a name yet, to be written to."""
+
+    def publish(
+        self, objects: Iterable[tuple[str, Staged]], *, found: Collection[str] = (), replacing: Collection[str] = ()
+    ) -> None:
+        """Gives staged objects their names; when it returns they survive a power loss, names included.
+
+        An object that has its name already stays as it is unless its key is in ``replacing``. ``found`` are keys that were
+        there before: somebody else may have published them a moment ago, and their names must be durable too.
+        """
+
+    def open(self, key: str) -> BinaryIO:
+        """Raises ``FileNotFoundError``."""
+
+    def local_path(self, key: str) -> str | None:
+        """Where the object lies on this machine, if it does."""
+
+
+def storage_error(error: OSError, doing: str) -> StorageError:
+    """Tells a full disk from a broken one."""
+    fixes = {
+        errno.ENOSPC: "its disk is full; make room",
+        errno.EDQUOT: "your disk quota is used up; make room",
+        errno.EROFS: "it is mounted read-only; mount it writable",
+        errno.EACCES: "it is not yours to write; correct its permissions",
+        errno.EPERM: "it is not yours to write; correct its permissions",
+        errno.EIO: "its disk reports an input/output error; check the disk",
+        errno.ENOENT: "it is gone; is its disk still mounted? Mount it",
+    }
+    why = fixes.get(error.errno or 0, f"{error.strerror}; see to that")
+    return StorageError(f"cannot {doing} the store ({error.filename or 'object'}): {why}, and run the command again")
+
+
+class LocalStorage:
+    """Objects as files: ``objects/ab/abcd…``, read-only, for the owner alone.
+
+    Temporaries lie on the same file system, in a locked folder of this process; those of dead processes are swept.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self._objects = f"{self.root}/objects"
+        self._numbers = count()
+        self._temporary: str | None = None
+        self._lock: FileLock | None = None
+
+    # -- identity
+
+    def read_id(self) -> str | None:
+        """The id that the folder carries, or ``None`` where there is no store."""
+        try:
+            with open(f"{self.root}/{MARK}", encoding="utf-8") as mark:
+                found = json.load(mark)
+            return str(found["store"])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError) as e:
+            raise StorageError(f"{self.root}/{MARK} is damaged: {e}; restore the file from a backup") from e
+
+    def create(self) -> str:
+        """Makes a new store with a new id, durably, unless there is one; returns the id that it has."""
+        temporary = f"{self.root}/{MARK}.{uuid.uuid4().hex[:8]}"
+        try:
+            os.makedirs(self._objects, mode=0o700, exist_ok=True)
+            with open(temporary, "w", encoding="utf-8") as mark:
+                json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
+                mark.flush()
+                _flush(mark.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, f"{self.root}/{MARK}")  # of two that create at once, one wins
+            os.unlink(temporary)
+            for folder in (self._objects, self.root, os.path.dirname(self.root)):
+                _flush_folder(folder)
+        except OSError as e:
+            raise storage_error(e, "create") from e
+        store_id = self.read_id()
+        assert store_id is not None
+        return store_id
+
+    def is_empty(self) -> bool:
+        """Whether no object was ever put here."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._objects) as entries:
+            return next(entries, None) is None
+        return True
+
+    # -- objects
+
+    def local_path(self, key: str) -> str:
+        return f"{self._objects}/{key[:2]}/{key}"
+
+    def length(self, key: str) -> int | None:
+        try:
+            return os.stat(self.local_path(key)).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise storage_error(e, "look into") from e
+
+    def open(self, key: str) -> BinaryIO:
+        return open(self.local_path(key), "rb")
+
+    def stage(self) -> Staged:
+        path = f"{self._own_folder()}/{next(self._numbers)}"
+        try:
+            return Staged(path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o400))
+        except OSError as e:
+            raise storage_error(e, "write to") from e
+
+    def publish(
+        self, objects: Iterable[tuple[str, Staged]], *, found: Collection[str] = (), replacing: Collection[str] = ()
+    ) -> None:
+        # Only synced files get final names: renaming an unsynced one over a durable object would endanger what another
+        # process has committed. And the names are synced before anybody may refer to them.
+        objects = list(objects)
+        try:
+            self._flush_files([staged.path for _, staged in objects])
+            for key, staged in objects:
+                target = self.local_path(key)
+                if key not in replacing and os.path.exists(target):
+                    staged.abandon()
+                else:
+                    _move(staged.path, target)
+            keys = {*found, *(key for key, _ in objects)}
+            self._flush_folders({os.path.dirname(self.local_path(key)) for key in keys})
+        except OSError as e:
+            raise storage_error(e, "publish to") from e
+
+    def close(self) -> None:
+        """Removes this process's temporaries."""
+        if self._temporary is not None and self._lock is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            _discard(self._lock)
+            self._temporary = self._lock = None
+
+    # -- temporaries
+
+    def _own_folder(self) -> str:
+        if self._temporary is None:
+            name = f"{self.root}/tmp/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(f"{self.root}/tmp", mode=0o700)
+                self._lock = FileLock(f"{name}.lock", thread_local=False)
+                self._lock.acquire()
+                os.mkdir(name, mode=0o700)
+            except OSError as e:
+                raise storage_error(e, "write to") from e
+            self._temporary = name
+            self._sweep()
+        return self._temporary
+
+    def _sweep(self) -> None:
+        """Removes the temporaries of processes that ended without doing so: their locks can be had."""
+        for lock_path in self._lock_files():
+            lock = FileLock(lock_path, thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            shutil.rmtree(lock_path.removesuffix(".lock"), ignore_errors=True)
+            _discard(lock)
+
+    def _lock_files(self) -> Iterator[str]:
+        with os.scandir(f"{self.root}/tmp") as entries:
+            names = [entry.path for entry in entries if entry.name.endswith(".lock")]
+        return (path for path in names if path != f"{self._temporary}.lock")
+
+    # -- flushing
+
+    def _flush_files(self, paths: Sequence[str]) -> None:
+        if len(paths) > SMALL and _sync_file_system(self.root):
+            return
+        for path in paths:
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                _flush(fd)
+            finally:
+                os.close(fd)
+
+    def _flush_folders(self, folders: Collection[str]) -> None:
+        if len(folders) > SMALL and _sync_file_system(self.root):
+            return
+        for folder in folders:
+            _flush_folder(folder)
+
+
+def _flush(fd: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there stops at the drive's own cache
+    else:
+        os.fsync(fd)
+
+
+def _flush_folder(folder: str) -> None:
+    if sys.platform == "win32":
+        return  # Windows has no such call; NTFS journals names
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        _flush(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_file_system(folder: str) -> bool:
+    """One flush for everything on the folder's file system; ``False`` where there is no such call."""
+    if sys.platform != "linux":
+        return False
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        return False
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), folder)
+    finally:
+        os.close(fd)
+    return True
+
+
+def _move(source: str, target: str) -> None:
+    folder = os.path.dirname(target)
+    try:
+        os.replace(source, target)
+    except FileNotFoundError:
+        # Made when missing: all 256 in advance cost more than most imports. Its own entry must be durable too.
+        # Only this one level: where the store itself is gone, nothing may take its place.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode=0o700)
+        os.replace(source, target)
+        _flush_folder(os.path.dirname(folder))
+
+
+def _discard(lock: FileLock) -> None:
+    # Unlinked while held: whoever opened the file meanwhile holds a lock on nothing, and its folder is gone already.
+    with contextlib.suppress(OSError):
+        os.unlink(lock.lock_file)
+    lock.release()

@@ -1,0 +1,57 @@
+"""Openers: from locations of files to their bytes."""
+
+import functools
+import os
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from dam.core.content import ContentSource, OpenRequest
+from dam_fs.models import FileLocationComponent, FilePropertiesComponent, LocationCondition, OriginalSourceInfoComponent, StorageType
+from dam_fs.resources import FileOperationsResource
+
+
+class FileOpener:
+    """Opens objects of the store and files by reference. A reference whose file changed serves nothing: its bytes are others."""
+
+    def __init__(self, files: FileOperationsResource) -> None:
+        self._files = files
+
+    async def __call__(self, request: OpenRequest, locations: Sequence[FileLocationComponent]) -> list[ContentSource | None]:
+        ids = {location.entity_id for location in locations}
+        properties, source = FilePropertiesComponent, OriginalSourceInfoComponent
+        types = {
+            entity_id: (media_type, size)
+            for entity_id, media_type, size in await request.session.execute(
+                select(properties.entity_id, properties.mime_type, properties.size_bytes).where(properties.entity_id.in_(ids))
+            )
+        }
+        times: dict[tuple[int, bytes], int] = {}
+        if any(location.storage_type == StorageType.REFERENCE for location in locations):
+            rows = await request.session.execute(
+                select(source.entity_id, source.path_key, source.mtime_ns).where(source.entity_id.in_(ids))
+            )
+            times = {(entity_id, key): mtime for entity_id, key, mtime in rows}
+        return [self._source(location, types.get(location.entity_id), times) for location in locations]
+
+    def _source(
+        self, location: FileLocationComponent, known: tuple[str, int] | None, times: dict[tuple[int, bytes], int]
+    ) -> ContentSource | None:
+        if location.condition != LocationCondition.OK or known is None:
+            return None
+        media_type, size = known
+        path = location.physical_path_or_key
+        if location.storage_type == StorageType.CAS:
+            path = self._files.local_path(path)
+        elif not _is_unchanged(path, size, times.get((location.entity_id, location.location_key))):
+            return None
+        digest = bytes.fromhex(location.content_identifier)
+        return ContentSource(functools.partial(open, path, "rb"), size, media_type, digest, path)
+
+
+def _is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return status.st_size == size and mtime_ns in (None, status.st_mtime_ns)

@@ -1,0 +1,318 @@
+"""Adding files: one path for one file or a million.
+
+scan → leave out what is unchanged → take (one read) → analyse (worker processes) → publish → one transaction for a batch.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
+
+from dam.core.analysis import Analysis, Work, due, record, recorded
+from dam.core.stages import SystemStage
+from dam.core.system_params import Resource
+from dam.core.systems import system
+from dam.core.world import World
+from dam.models.markers import NeedsMetadataExtractionComponent
+from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
+from dam_fs.flow import batched, chunks, spread
+from dam_fs.intake import ChangedWhileReadError, NotRegularError, Taken, take
+from dam_fs.models import (
+    ContentHashMd5Component,
+    ContentHashSha256Component,
+    FileLocationComponent,
+    FilePropertiesComponent,
+    LocationCondition,
+    OriginalSourceInfoComponent,
+    StorageType,
+)
+from dam_fs.models.files import shown
+from dam_fs.records import Known, known_content, lose_references, mark_damaged, unchanged
+from dam_fs.resources import FileOperationsResource
+from dam_fs.scan import Found, LeftOut, ScanRules, scan
+from dam_fs.settings import FsSettings
+from dam_fs.storage import LocalStorage
+
+BATCH = 256
+BATCH_BYTES = 1 << 30
+SCAN = 1024  # paths looked up in one statement
+READ = 16  # files handed to a thread at once
+
+EXTRACTION = SystemStage.METADATA_EXTRACTION
+
+
+@dataclass
+class Item:
+    """A file on its way in, with what add-time analyzers found. ``known`` is what the world knew of its content before."""
+
+    taken: Taken
+    analyses: list[Analysis] = field(default_factory=list)
+    known: Known | None = None
+
+
+@system(on_command=AddAssetsCommand)
+async def add_assets(
+    cmd: AddAssetsCommand, world: World, files: Resource[FileOperationsResource], settings: FsSettings
+) -> AsyncGenerator[AssetOutcome | FilesCounted, None]:
+    """Adds files batch by batch; asks for no transaction, so that each batch commits by itself."""
+    ingest = Ingest(cmd, world, await files.storage(world, create=not cmd.dry_run), settings)
+    async with aclosing(ingest.events()) as events:
+        async for event in events:
+            yield event
+
+
+class Ingest:
+    """One run of ``AddAssetsCommand``."""
+
+    def __init__(self, cmd: AddAssetsCommand, world: World, storage: LocalStorage, settings: FsSettings) -> None:
+        self._cmd = cmd
+        self._world = world
+        self._storage = storage
+        self._rules = ScanRules(cmd.exclude, settings.ignore_file, frozenset(protected_paths(cmd, world, storage)))
+        self._width = settings.readers or min(os.cpu_count() or 1, 8)
+        self._readers = ThreadPoolExecutor(self._width, "dam-read")
+        self._writing = asyncio.Lock()
+        self._told: list[AssetOutcome | FilesCounted] = []  # what is known without reading a file
+        self._seen: dict[bytes, bool] = {}  # of a dry run: the content that it would have added
+
+    async def events(self) -> AsyncGenerator[AssetOutcome | FilesCounted, None]:
+        counting = asyncio.create_task(self._count()) if self._cmd.count else None
+        self._world.analyses.start(None)
+        read = spread(self._found(), self._take, self._width + 2)
+        analysed = spread(read, self._analyse, self._width + 2)
+        batches = batched(analysed, BATCH, _weight, BATCH_BYTES)
+        try:
+            # While one batch is written the next one comes in.
+            async with aclosing(spread(batches, self._write, 2)) as written:
+                async for outcomes in written:
+                    for event in self._tell():
+                        yield event
+                    for outcome in outcomes:
+                        yield outcome
+            for event in self._tell():
+                yield event
+        finally:
+            if counting:
+                counting.cancel()
+            self._readers.shutdown()
+
+    def _tell(self) -> list[AssetOutcome | FilesCounted]:
+        told, self._told = self._told, []
+        return told
+
+    # -- the stages
+
+    async def _found(self) -> AsyncIterator[list[Found]]:
+        source = chunks(scan(self._cmd.paths, self._rules), SCAN)
+        while not self._cmd.stop.is_set():
+            part = await asyncio.to_thread(next, source, None)
+            if part is None:
+                return
+            self._told += [_left_out(each) for each in part if isinstance(each, LeftOut)]
+            candidates = [each for each in part if isinstance(each, Found)]
+            same = await unchanged(self._world, self._storage, candidates, copied=self._cmd.copy)
+            self._told += [
+                AssetOutcome(each.path, OutcomeStatus.KNOWN, same[each.path], each.size) for each in candidates if each.path in same
+            ]
+            for chunk in chunks((each for each in candidates if each.path not in same), READ):
+                if self._cmd.stop.is_set():
+                    return
+                yield chunk
+            if len(same) == len(candidates):
+                yield []  # nothing to read in this part, but something to tell
+
+    async def _take(self, chunk: list[Found]) -> list[Item | AssetOutcome]:
+        loop = asyncio.get_running_loop()
+        storage = self._storage if self._cmd.copy and not self._cmd.dry_run else None
+        return await loop.run_in_executor(self._readers, lambda: [_attempt(found, storage) for found in chunk])
+
+    async def _analyse(self, items: list[Item | AssetOutcome]) -> list[Item | AssetOutcome]:
+        taken = [item for item in items if isinstance(item, Item)]
+        await self._look_up([item for item in taken if item.taken.staged is None])
+        for i, item in enumerate(items):
+            if isinstance(item, Item) and item.known is not None and item.known.damaged and self._stages:
+                items[i] = await self._take_again(item)
+        if not self._cmd.dry_run:
+            await self._compute([item for item in items if isinstance(item, Item)])
+        return items
+
+    async def _write(self, batch: list[Item | AssetOutcome]) -> list[AssetOutcome]:
+        items = [each for each in batch if isinstance(each, Item)]
+        outcomes = [each for each in batch if isinstance(each, AssetOutcome)]
+        if self._cmd.dry_run:
+            return outcomes + [self._predict(item) for item in items]
+        await self._publish(items)
+        async with self._writing:
+            return outcomes + (await self._commit(items) if items else [])
+
+    # -- their parts
+
+    @property
+    def _stages(self) -> bool:
+        return self._cmd.copy and not self._cmd.dry_run
+
+    async def _look_up(self, items: Sequence[Item]) -> None:
+        """Asks the database about content that it may know: only that can be analysed or damaged already."""
+        known = await known_content(self._world, [item.taken.sha256 for item in items])
+        for item in items:
+            item.known = known.get(item.taken.sha256)
+
+    async def _take_again(self, item: Item) -> Item | AssetOutcome:
+        """The object has its full length and is recorded as damaged all the same: its bytes are needed once more."""
+        taken = item.taken
+        found = Found(taken.path, taken.opened, taken.size, taken.mtime_ns)
+        loop = asyncio.get_running_loop()
+        again = await loop.run_in_executor(self._readers, lambda: _attempt(found, self._storage, force=True))
+        if isinstance(again, Item):
+            again.known = item.known
+        return again
+
+    async def _compute(self, items: Sequence[Item]) -> None:
+        analyses = self._world.analyses
+        wanted = [analyses.wanted(item.taken.media_type, None) for item in items]
+        if not any(wanted):
+            return
+        known_ids = [item.known.entity_id for item in items if item.known]
+        async with self._world.reading() as session:
+            on_record = await recorded(session, known_ids, analyses) if known_ids else {}
+        work = []
+        for item, analyzers in zip(items, wanted, strict=True):
+            taken, entity_id = item.taken, item.known.entity_id if item.known else 0
+            path = taken.staged.path if taken.staged else self._storage.local_path(taken.key) if self._cmd.copy else taken.opened
+            missing = due(analyzers, entity_id, taken.sha256, on_record) if entity_id else analyzers
+            work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, shown(taken.path)))
+        for item, found in zip(items, await analyses.run(work), strict=True):
+            item.analyses = found
+            for analysis in found:
+                analysis.again = item.known is not None and (item.known.entity_id, analysis.analyzer.algorithm.name) in on_record
+
+    async def _publish(self, items: Sequence[Item]) -> None:
+        """Objects become durable before a row speaks of them. One that is overwritten is recorded as damaged before."""
+        staged = [item for item in items if item.taken.staged is not None]
+        await self._look_up([item for item in staged if item.known is None])
+        lengths = {item.taken.key: self._storage.length(item.taken.key) for item in staged if item.known}
+        replaced = [i.taken for i in staged if i.known and (i.known.damaged or lengths[i.taken.key] not in (None, i.taken.size))]
+        if unrecorded := [i.known.entity_id for i in staged if i.known and not i.known.damaged and i.taken in replaced]:
+            await mark_damaged(self._world, unrecorded)
+        await asyncio.to_thread(
+            self._storage.publish,
+            [(item.taken.key, item.taken.staged) for item in staged if item.taken.staged],
+            found=[item.taken.key for item in items if item.taken.staged is None and self._cmd.copy],
+            replacing={taken.key for taken in replaced},
+        )
+
+    async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
+        """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
+        try:
+            return await store(self._world, items, copied=self._cmd.copy)
+        except (StatementError, ValueError, OverflowError, TypeError) as e:
+            if not _is_data_at_fault(e):
+                raise
+            if len(items) > 1:
+                middle = len(items) // 2
+                return await self._commit(items[:middle]) + await self._commit(items[middle:])
+            (item,), why = items, f"it cannot be stored: {type(e).__name__}: {str(e).splitlines()[0]}"[:500]
+            if any(analysis.error is None for analysis in item.analyses):
+                for analysis in item.analyses:
+                    analysis.facts, analysis.error = None, analysis.error or why
+                return await self._commit([item])
+            return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
+
+    def _predict(self, item: Item) -> AssetOutcome:
+        """What a real run would report."""
+        taken, known = item.taken, item.known
+        first = self._seen.setdefault(taken.sha256, known is None)
+        if known is None:
+            status = OutcomeStatus.ADDED if first else OutcomeStatus.LINKED
+            self._seen[taken.sha256] = False
+            return AssetOutcome(taken.path, status, None, taken.size)
+        is_whole = not self._cmd.copy or not known.copied or self._storage.length(taken.key) == taken.size and not known.damaged
+        status = OutcomeStatus.RESTORED if not is_whole else OutcomeStatus.KNOWN if taken.path in known.paths else OutcomeStatus.LINKED
+        return AssetOutcome(taken.path, status, known.entity_id, taken.size)
+
+    async def _count(self) -> None:
+        """Runs ahead of the work and only counts: what a progress bar needs to say how long it will take."""
+        files = size = 0
+        source = chunks(scan(self._cmd.paths, self._rules), SCAN)
+        while part := await asyncio.to_thread(next, source, None):
+            files += sum(isinstance(each, Found) for each in part)
+            size += sum(each.size for each in part if isinstance(each, Found))
+            self._told.append(FilesCounted(files, size, complete=False))
+        self._told.append(FilesCounted(files, size, complete=True))
+
+
+async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
+    """Writes one batch whose objects are durable already: all of it, or nothing."""
+    async with world.transaction() as transaction:
+        owners = await transaction.identify([ContentHashSha256Component(hash_value=item.taken.sha256) for item in items])
+        await lose_references(transaction, [(item.taken.path, owner.entity_id) for item, owner in zip(items, owners, strict=True)])
+        outcomes = []
+        for item, owner in zip(items, owners, strict=True):
+            taken, entity_id = item.taken, owner.entity_id
+            place = FileLocationComponent.in_store if copied else FileLocationComponent.by_reference
+            name = os.path.basename(taken.path) if copied else taken.path
+            transaction.ensure(
+                entity_id,
+                ContentHashMd5Component(hash_value=taken.md5),
+                FilePropertiesComponent(
+                    original_filename=shown(os.path.basename(taken.path)), size_bytes=taken.size, mime_type=taken.media_type
+                ),
+            )
+            transaction.add(
+                entity_id, place(name, taken.sha256), OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns)
+            )
+            if owner.created and world.awaits(NeedsMetadataExtractionComponent, taken.media_type, EXTRACTION):
+                transaction.add(entity_id, NeedsMetadataExtractionComponent())
+            outcomes.append(AssetOutcome(taken.path, _status(item, owner.created), entity_id, taken.size))
+        if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
+            location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
+            in_store = location.storage_type == StorageType.CAS
+            await transaction.update_components(location, location.entity_id.in_(restored), in_store, condition=LocationCondition.OK)
+        await record(transaction, [(owner.entity_id, item.analyses) for item, owner in zip(items, owners, strict=True)])
+        if added := [owner.entity_id for owner in owners if owner.created]:
+            transaction.after_commit(AssetsAddedEvent(added))
+    return outcomes
+
+
+def _status(item: Item, created: bool) -> OutcomeStatus:
+    if created:
+        return OutcomeStatus.ADDED
+    known = item.known
+    if known is not None and known.copied and item.taken.staged is not None:
+        return OutcomeStatus.RESTORED
+    return OutcomeStatus.KNOWN if known is not None and item.taken.path in known.paths else OutcomeStatus.LINKED
+
+
+def protected_paths(cmd: AddAssetsCommand, world: World, storage: LocalStorage) -> list[str]:
+    """Paths that no scan enters: this world's own store and database, and those that the caller names."""
+    return [*cmd.protected, storage.root, *world.database_files]
+
+
+def _attempt(found: Found, storage: LocalStorage | None, *, force: bool = False) -> Item | AssetOutcome:
+    try:
+        return Item(take(found, storage, force=force))
+    except NotRegularError as e:
+        return AssetOutcome(found.path, OutcomeStatus.SKIPPED, reason=str(e))
+    except ChangedWhileReadError as e:
+        return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=str(e))
+    except OSError as e:
+        return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=e.strerror or str(e))
+
+
+def _left_out(each: LeftOut) -> AssetOutcome:
+    return AssetOutcome(each.path, OutcomeStatus.FAILED if each.failed else OutcomeStatus.SKIPPED, reason=each.reason)
+
+
+def _weight(item: Item | AssetOutcome) -> int:
+    return item.taken.size if isinstance(item, Item) else 0
+
+
+def _is_data_at_fault(error: Exception) -> bool:
+    """A value that cannot be stored; not a full disk, a lost server or a lock."""
+    if not isinstance(error, StatementError):
+        return True
+    return isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError)) or type(error) is StatementError
