@@ -20,7 +20,9 @@ def chunks(source: Iterable[T], size: int) -> Iterator[list[T]]:
         yield part
 
 
-async def batched(source: AsyncIterator[list[T]], size: int, weight: Callable[[T], int], heaviest: int) -> AsyncIterator[list[T]]:
+async def batched(
+    source: AsyncIterator[list[T]], size: int, weight: Callable[[T], int], heaviest: int
+) -> AsyncIterator[list[T]]:
     """Collects parts until there are ``size`` items, or until they weigh ``heaviest`` together.
 
     An empty part comes out as an empty batch at once: a sign of life from above.

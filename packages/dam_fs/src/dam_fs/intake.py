@@ -83,7 +83,12 @@ def _read(found: Found, storage: Storage | None, *, force: bool) -> Taken | None
             sha256.update(part)
             md5.update(part)
             if storage is not None:
-                if staged is None and not force and size == before.st_size and storage.length(sha256.hexdigest()) == size:
+                if (
+                    staged is None
+                    and not force
+                    and size == before.st_size
+                    and storage.length(sha256.hexdigest()) == size
+                ):
                     storage = None  # all of it was in one chunk, and the store has it
                     continue
                 staged = staged or storage.stage()

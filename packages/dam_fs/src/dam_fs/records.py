@@ -38,8 +38,13 @@ async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, K
     sha256, location, source = ContentHashSha256Component, FileLocationComponent, OriginalSourceInfoComponent
     async with world.reading() as session:
         for start in range(0, len(digests), MANY):
-            owners = select(sha256.entity_id, sha256.hash_value).where(sha256.hash_value.in_(digests[start : start + MANY]))
-            by_id = {entity_id: known.setdefault(digest, Known(entity_id)) for entity_id, digest in await session.execute(owners)}
+            owners = select(sha256.entity_id, sha256.hash_value).where(
+                sha256.hash_value.in_(digests[start : start + MANY])
+            )
+            by_id = {
+                entity_id: known.setdefault(digest, Known(entity_id))
+                for entity_id, digest in await session.execute(owners)
+            }
             if not by_id:
                 continue
             places = select(location.entity_id, location.condition).where(
@@ -48,12 +53,16 @@ async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, K
             for entity_id, condition in await session.execute(places):
                 by_id[entity_id].copied = True
                 by_id[entity_id].damaged |= condition == LocationCondition.DAMAGED
-            for entity_id, path in await session.execute(select(source.entity_id, source.original_path).where(source.entity_id.in_(by_id))):
+            for entity_id, path in await session.execute(
+                select(source.entity_id, source.original_path).where(source.entity_id.in_(by_id))
+            ):
                 by_id[entity_id].paths.add(path)
     return known
 
 
-async def unchanged(world: World, storage: LocalStorage, candidates: Sequence[Found], *, copied: bool) -> dict[str, int]:
+async def unchanged(
+    world: World, storage: LocalStorage, candidates: Sequence[Found], *, copied: bool
+) -> dict[str, int]:
     """Path → entity for those files that need no reading: size and time are as recorded, and the bytes are where they should
     be, an object in full length and not recorded as damaged. With ``copied`` a reference is not enough."""
     if not candidates:
@@ -71,7 +80,9 @@ async def unchanged(world: World, storage: LocalStorage, candidates: Sequence[Fo
     return await asyncio.to_thread(_confirmed, rows, by_key, storage, copied)
 
 
-def _confirmed(rows: Sequence[Sequence[object]], by_key: dict[bytes, Found], storage: LocalStorage, copied: bool) -> dict[str, int]:
+def _confirmed(
+    rows: Sequence[Sequence[object]], by_key: dict[bytes, Found], storage: LocalStorage, copied: bool
+) -> dict[str, int]:
     same: dict[str, int] = {}
     for key, size, mtime_ns, entity_id, storage_type, identifier, location_key in rows:
         found = by_key[key]  # type: ignore[index]
@@ -91,7 +102,9 @@ async def lose_references(transaction: WorldTransaction, owned: Sequence[tuple[s
     location = FileLocationComponent
     now = {path_key(path): entity_id for path, entity_id in owned}
     query = select(location.id, location.location_key, location.entity_id).where(
-        location.location_key.in_(now), location.storage_type == StorageType.REFERENCE, location.condition == LocationCondition.OK
+        location.location_key.in_(now),
+        location.storage_type == StorageType.REFERENCE,
+        location.condition == LocationCondition.OK,
     )
     lost = [row_id for row_id, key, entity_id in await transaction.session.execute(query) if now[key] != entity_id]
     if lost:

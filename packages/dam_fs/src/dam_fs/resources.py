@@ -82,5 +82,7 @@ def storage_folder(settings: FsSettings, database_url: str) -> str:
         return os.path.abspath(settings.storage_path)
     file = sqlite_file(database_url)
     if not file:
-        raise SettingsError("[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it")
+        raise SettingsError(
+            "[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it"
+        )
     return f"{os.path.splitext(os.path.abspath(file))[0]}-store"

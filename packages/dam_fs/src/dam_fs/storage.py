@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ class LocalStorage:
         self._numbers = count()
         self._temporary: str | None = None
         self._lock: FileLock | None = None
+        self._making = threading.Lock()
 
     # -- identity
 
@@ -195,19 +197,22 @@ class LocalStorage:
     # -- temporaries
 
     def _own_folder(self) -> str:
-        if self._temporary is None:
-            name = f"{self.root}/tmp/{os.getpid()}-{uuid.uuid4().hex[:8]}"
-            try:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(f"{self.root}/tmp", mode=0o700)
-                self._lock = FileLock(f"{name}.lock", thread_local=False)
-                self._lock.acquire()
-                os.mkdir(name, mode=0o700)
-            except OSError as e:
-                raise storage_error(e, "write to") from e
-            self._temporary = name
-            self._sweep()
-        return self._temporary
+        with self._making:
+            return self._temporary or self._make_own_folder()
+
+    def _make_own_folder(self) -> str:
+        name = f"{self.root}/tmp/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{self.root}/tmp", mode=0o700)
+            self._lock = FileLock(f"{name}.lock", thread_local=False)
+            self._lock.acquire()
+            os.mkdir(name, mode=0o700)
+        except OSError as e:
+            raise storage_error(e, "write to") from e
+        self._temporary = name
+        self._sweep()
+        return name
 
     def _sweep(self) -> None:
         """Removes the temporaries of processes that ended without doing so: their locks can be had."""

@@ -163,7 +163,13 @@ class Analyses:
     async def run(self, work: Sequence[Work]) -> list[list[Analysis]]:
         """Computes, in workers; for each piece of work its analyses, in the order of its analyzers."""
         jobs = [
-            Job(w.path, w.size, w.media_type, tuple(Compute(a.compute.name, a.algorithm.parameters) for a in w.analyzers), w.shown)
+            Job(
+                w.path,
+                w.size,
+                w.media_type,
+                tuple(Compute(a.compute.name, a.algorithm.parameters) for a in w.analyzers),
+                w.shown,
+            )
             for w in work
         ]
         if not any(job.computes for job in jobs):
@@ -249,7 +255,9 @@ async def recorded(session: AsyncSession, entity_ids: Sequence[int], analyzers: 
     return found
 
 
-def due(analyzers: Iterable[Analyzer[Any]], entity_id: int, digest: bytes | None, known: Recorded) -> list[Analyzer[Any]]:
+def due(
+    analyzers: Iterable[Analyzer[Any]], entity_id: int, digest: bytes | None, known: Recorded
+) -> list[Analyzer[Any]]:
     """Those that have not looked at these bytes in this version and with these parameters: of the others nothing new can come."""
     return [
         a
@@ -258,7 +266,9 @@ def due(analyzers: Iterable[Analyzer[Any]], entity_id: int, digest: bytes | None
     ]
 
 
-async def analyse_entities(world: "World", entity_ids: Sequence[int], analyzers: Sequence[Analyzer[Any]], *, force: bool = False) -> None:
+async def analyse_entities(
+    world: "World", entity_ids: Sequence[int], analyzers: Sequence[Analyzer[Any]], *, force: bool = False
+) -> None:
     """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
 
     What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
@@ -282,7 +292,19 @@ async def analyse_entities(world: "World", entity_ids: Sequence[int], analyzers:
                 found.append((entity_id, [Analysis(a, error=error, input_digest=ways[0].digest) for a in wanting]))
             else:
                 way = ways[0]
-                work.append((entity_id, Work(path, os.path.getsize(path), way.media_type or "", wanting, way.digest, f"entity {entity_id}")))
+                work.append(
+                    (
+                        entity_id,
+                        Work(
+                            path,
+                            os.path.getsize(path),
+                            way.media_type or "",
+                            wanting,
+                            way.digest,
+                            f"entity {entity_id}",
+                        ),
+                    )
+                )
         computed = await world.analyses.run([each for _, each in work])
     found += [(entity_id, analyses) for (entity_id, _), analyses in zip(work, computed, strict=True)]
     await _store(world, found)
@@ -295,7 +317,9 @@ async def analyse_stream(world: "World", entity_id: int, stream: BinaryIO, analy
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         path = os.path.join(folder, "content")
         await asyncio.to_thread(_copy, stream, path)
-        (found,) = await world.analyses.run([Work(path, os.path.getsize(path), media_type, analyzers, digest, f"entity {entity_id}")])
+        (found,) = await world.analyses.run(
+            [Work(path, os.path.getsize(path), media_type, analyzers, digest, f"entity {entity_id}")]
+        )
     await _store(world, [(entity_id, found)])
 
 

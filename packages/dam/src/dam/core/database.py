@@ -70,10 +70,19 @@ _SQLITE: dict[int, tuple[type[DamError], str]] = {
         DatabaseLockedError,
         f"another process held the database's write lock for {BUSY_SECONDS} seconds; run the command again when it is done",
     ),
-    sqlite3.SQLITE_CANTOPEN: (DatabaseUnavailableError, "the database file cannot be opened; does its folder exist, and is it yours?"),
-    sqlite3.SQLITE_READONLY: (DatabaseUnavailableError, "the database file is read-only; make it and its folder writable"),
+    sqlite3.SQLITE_CANTOPEN: (
+        DatabaseUnavailableError,
+        "the database file cannot be opened; does its folder exist, and is it yours?",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        DatabaseUnavailableError,
+        "the database file is read-only; make it and its folder writable",
+    ),
     sqlite3.SQLITE_FULL: (DatabaseUnavailableError, "the database's disk is full; make room and run the command again"),
-    sqlite3.SQLITE_IOERR: (DatabaseUnavailableError, "the database's disk reports an input/output error; check the disk"),
+    sqlite3.SQLITE_IOERR: (
+        DatabaseUnavailableError,
+        "the database's disk reports an input/output error; check the disk",
+    ),
     sqlite3.SQLITE_CORRUPT: (DatabaseUnavailableError, "the database file is damaged; restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (DatabaseUnavailableError, "the file is not an SQLite database; look at database_url"),
 }

@@ -27,7 +27,9 @@ class SystemExecutor(Generic[R, E]):
         return self
 
     async def __anext__(self) -> E | Result[R]:
-        return cast("E | Result[R]", await self._events.__anext__())  # the handler's signature was checked to yield these
+        return cast(
+            "E | Result[R]", await self._events.__anext__()
+        )  # the handler's signature was checked to yield these
 
     async def asend(self, answer: object) -> E | Result[R]:
         """Answers the system that spoke last and goes on to the next event."""
@@ -40,7 +42,9 @@ class SystemExecutor(Generic[R, E]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.aclose()
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -69,7 +73,9 @@ class SystemExecutor(Generic[R, E]):
         results = await self.get_all_results(answers)
         if len(results) != 1:
             found = "no result" if not results else f"{len(results)} results"
-            raise NoResultError(f"one result was asked for and {found} came; iterate over the executor, or use get_all_results()")
+            raise NoResultError(
+                f"one result was asked for and {found} came; iterate over the executor, or use get_all_results()"
+            )
         return results[0]
 
     async def get_first_non_none_value(self, answers: Answers | None = None) -> R | None:

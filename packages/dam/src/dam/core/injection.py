@@ -93,7 +93,11 @@ class ProviderTable:
         self._providers: dict[Any, Provider] = {}
 
     def add(
-        self, key: Any, open: Open, lifetime: Lifetime, problem: "Callable[[World, Need], str | None] | None" = None  # noqa: A002
+        self,
+        key: Any,
+        open: Open,
+        lifetime: Lifetime,
+        problem: "Callable[[World, Need], str | None] | None" = None,  # noqa: A002
     ) -> None:
         self._providers[key] = Provider(open, lifetime, len(self._providers), problem)
 
@@ -153,7 +157,12 @@ def compile_plan(fn: Callable[..., Any], trigger: type | None, table: ProviderTa
 
 
 def _as_trigger(need: Need, trigger: type | None) -> Need:
-    is_trigger = trigger is not None and isinstance(need.type, type) and need.type is not object and issubclass(trigger, need.type)
+    is_trigger = (
+        trigger is not None
+        and isinstance(need.type, type)
+        and need.type is not object
+        and issubclass(trigger, need.type)
+    )
     return Need(Trigger) if is_trigger and need.marker is None else need
 
 

@@ -9,7 +9,9 @@ from dam.models.markers import NeedsMetadataExtractionComponent
 
 
 @system(on_stage=SystemStage.METADATA_EXTRACTION)
-async def metadata_extraction_system(entities: MarkedEntityList[NeedsMetadataExtractionComponent], world: World) -> None:
+async def metadata_extraction_system(
+    entities: MarkedEntityList[NeedsMetadataExtractionComponent], world: World
+) -> None:
     """Runs the analyzers of the stage over the next marked entities."""
     analyzers = [a for a in world.analyses if a.stage is SystemStage.METADATA_EXTRACTION]
     await analyse_entities(world, entities, analyzers)

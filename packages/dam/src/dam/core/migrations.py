@@ -39,7 +39,9 @@ class RevisionTree:
 
     @cached_property
     def folder(self) -> Path | None:
-        spec = importlib.util.find_spec(f"{self.package}.migrations") if importlib.util.find_spec(self.package) else None
+        spec = (
+            importlib.util.find_spec(f"{self.package}.migrations") if importlib.util.find_spec(self.package) else None
+        )
         places = spec.submodule_search_locations if spec else None
         return Path(next(iter(places))) if places else None
 
@@ -95,11 +97,15 @@ def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[Schem
 def check_states(states: Sequence[SchemaState], world: str) -> None:
     """Raises ``SchemaTooNewError`` or ``MigrationNeededError``, naming the plugins."""
     if newer := [state for state in states if state.is_too_new]:
-        named = ", ".join(f"{s.tree.owner} (database {s.current}, code {s.tree.head or 'without revisions'})" for s in newer)
+        named = ", ".join(
+            f"{s.tree.owner} (database {s.current}, code {s.tree.head or 'without revisions'})" for s in newer
+        )
         raise SchemaTooNewError(f"world {world!r}: the database was written by newer code of {named}; update it")
     if older := [state for state in states if not state.is_current]:
         named = ", ".join(f"{s.tree.owner} ({s.current or 'not set up'} → {s.tree.head})" for s in older)
-        raise MigrationNeededError(f"world {world!r}: the database needs an upgrade for {named}; run: dam-cli --world {world} setup-db")
+        raise MigrationNeededError(
+            f"world {world!r}: the database needs an upgrade for {named}; run: dam-cli --world {world} setup-db"
+        )
 
 
 async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:

@@ -85,7 +85,9 @@ def _load(entry: importlib.metadata.EntryPoint) -> PluginReport:
 def check_plugin_class(plugin: object) -> None:
     """Raises ``PluginError`` with everything that the class lacks."""
     if not isinstance(plugin, type):
-        raise PluginError(f"the entry point names {plugin!r}; it must name a class that inherits from dam.core.plugin.Plugin")
+        raise PluginError(
+            f"the entry point names {plugin!r}; it must name a class that inherits from dam.core.plugin.Plugin"
+        )
     problems = []
     for name, base in (("Settings", SettingsModel), ("SettingsComponent", ConfigComponent)):
         value = getattr(plugin, name, None)
@@ -93,14 +95,19 @@ def check_plugin_class(plugin: object) -> None:
             problems.append(f"{name} = {value!r} is not a subclass of {base.__name__}; it may be an empty one")
     if not callable(getattr(plugin, "build", None)):
         problems.append("it has no build(self, world)")
-    if not problems and plugin.SettingsComponent.__settings__.model_fields.keys() != plugin.Settings.model_fields.keys():  # type: ignore[attr-defined]
+    if (
+        not problems
+        and plugin.SettingsComponent.__settings__.model_fields.keys() != plugin.Settings.model_fields.keys()
+    ):  # type: ignore[attr-defined]
         problems.append(
             f"SettingsComponent does not store {plugin.Settings.__name__}; "  # type: ignore[attr-defined]
             f"declare it as class {plugin.SettingsComponent.__name__}(ConfigComponent, settings={plugin.Settings.__name__})"  # type: ignore[attr-defined]
         )
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise PluginError(f"{plugin.__module__}.{plugin.__qualname__} is not a plugin\n{lines}\n  see docs/reference/errors.md#dam101")
+        raise PluginError(
+            f"{plugin.__module__}.{plugin.__qualname__} is not a plugin\n{lines}\n  see docs/reference/errors.md#dam101"
+        )
 
 
 def package_of(plugin: type[Plugin]) -> str:

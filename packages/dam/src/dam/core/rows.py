@@ -3,15 +3,20 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Insert, Table, TextClause, UniqueConstraint, or_, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dam.models.core.base_component import Component
 
-INSERT: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+@lru_cache(None)
+def insert_into(table: Table, dialect: str) -> Any:
+    """An ``INSERT`` that knows ``ON CONFLICT``; only the dialect in use is imported."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+
 
 NEW_ENTITIES: dict[str, TextClause] = {
     "sqlite": text(
@@ -49,7 +54,9 @@ def shape_of(cls: type[Component]) -> Shape:
     own_id = set() if identity else set(primary)
     columns = tuple(c.key for c in table.columns if c.key not in own_id and c.key != "run_id")
     natural = (
-        tuple(c.columns.keys()) for c in table.constraints if isinstance(c, UniqueConstraint) and "entity_id" in c.columns
+        tuple(c.columns.keys())
+        for c in table.constraints
+        if isinstance(c, UniqueConstraint) and "entity_id" in c.columns
     )
     key = primary if identity else next(natural, ())
     return Shape(table, columns, key, identity, _getter(columns), _getter(key))
@@ -67,7 +74,7 @@ def _getter(names: tuple[str, ...]) -> Callable[[Component], tuple[Any, ...]]:
 def write_statement(cls: type[Component], dialect: str, *, keep: bool) -> Insert:
     """Adds a row. Where its key exists: ``keep`` leaves the old row alone, else it is updated unless the values are equal."""
     shape = shape_of(cls)
-    statement = INSERT[dialect](shape.table)
+    statement = insert_into(shape.table, dialect)
     changes = {name: statement.excluded[name] for name in shape.columns if name not in shape.key}
     if not shape.key:
         return statement  # type: ignore[no-any-return]

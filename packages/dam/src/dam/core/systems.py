@@ -145,7 +145,9 @@ class WorldScheduler:
         """Raises ``NoHandlerError`` where nothing handles the command."""
         if found := self._by_trigger.get(type(command)):
             return found
-        near = difflib.get_close_matches(type(command).__name__, [getattr(t, "__name__", "") for t in self._by_trigger], 1)
+        near = difflib.get_close_matches(
+            type(command).__name__, [getattr(t, "__name__", "") for t in self._by_trigger], 1
+        )
         hint = f" (there is one for {near[0]})" if near else ""
         raise NoHandlerError(
             f"no handler for {type(command).__name__} in this world{hint}; "
@@ -186,7 +188,9 @@ class WorldScheduler:
 Units = Callable[[RunRecord], Iterator[tuple[Scope, Sequence[System]]]]
 
 
-async def _run(world: "World", name: str, units: Units, failure: type[SystemRunError] | None) -> AsyncGenerator[Any, Any]:
+async def _run(
+    world: "World", name: str, units: Units, failure: type[SystemRunError] | None
+) -> AsyncGenerator[Any, Any]:
     """Runs systems scope by scope: the one loop through which every event and every answer passes."""
     run = world.scope.run if world.scope else RunRecord(world.actor, name)
     try:
@@ -278,14 +282,18 @@ def _cannot_register(fn: Callable[..., Any], problems: Sequence[str]) -> str:
 
 def _unknown_keyword(name: str) -> str:
     near = difflib.get_close_matches(name, _TRIGGERS, 1)
-    return f"@system has no keyword {name!r}" + (f" (did you mean {near[0]}?)" if near else f"; it has {', '.join(_TRIGGERS)}")
+    return f"@system has no keyword {name!r}" + (
+        f" (did you mean {near[0]}?)" if near else f"; it has {', '.join(_TRIGGERS)}"
+    )
 
 
 def _wrong_trigger(keyword: str, trigger: Any) -> list[str]:
     kinds = {"on_command": BaseCommand, "on_event": Event}
     wanted = kinds.get(keyword)
     if wanted is None:
-        return [] if isinstance(trigger, Enum) else [f"{keyword}={trigger!r} is not a stage; use a member of SystemStage"]
+        return (
+            [] if isinstance(trigger, Enum) else [f"{keyword}={trigger!r} is not a stage; use a member of SystemStage"]
+        )
     if isinstance(trigger, type) and issubclass(trigger, wanted):
         return []
     return [f"{keyword}={trigger!r} is not a subclass of {wanted.__name__}"]

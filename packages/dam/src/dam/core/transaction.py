@@ -15,7 +15,7 @@ from sqlalchemy.util import await_only
 
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
-from dam.core.rows import INSERT, NEW_ENTITIES, shape_of, write_statement
+from dam.core.rows import NEW_ENTITIES, insert_into, shape_of, write_statement
 from dam.core.runs import RunRecord
 from dam.events import Event
 from dam.models.core.base_class import Base
@@ -120,7 +120,7 @@ class WorldTransaction:
         for entity_id, key in zip(ids, keys, strict=True):
             key.entity_id = entity_id
         connection = await self.session.connection()
-        statement = INSERT[self._dialect](column.table).on_conflict_do_nothing(index_elements=[column])
+        statement = insert_into(column.table, self._dialect).on_conflict_do_nothing(index_elements=[column])
         rows = shape_of(type(keys[0])).rows(keys, self.run.id or 0)
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
         won = {value: entity_id for entity_id, value in inserted}
@@ -303,7 +303,9 @@ class WorldTransaction:
         session.flush()
         connection = session.connection()
         for cls in sorted(queue, key=_table_rank):
-            ordered = [queue[cls][key] for key in sorted(queue[cls], key=_sortable)]  # one order for all writers: no deadlock
+            ordered = [
+                queue[cls][key] for key in sorted(queue[cls], key=_sortable)
+            ]  # one order for all writers: no deadlock
             for keep in (True, False):
                 if components := [p.component for p in ordered if p.keep is keep]:
                     rows = shape_of(cls).rows(components, self.run.id or 0)

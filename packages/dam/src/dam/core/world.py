@@ -84,7 +84,9 @@ class World:
             del self.plugins[cls]
             if len(problems) == 1:
                 raise problems[0]
-            raise PluginError(f"cannot build {cls.__qualname__}, {len(problems)} mistakes:\n" + "\n".join(map(str, problems)))
+            raise PluginError(
+                f"cannot build {cls.__qualname__}, {len(problems)} mistakes:\n" + "\n".join(map(str, problems))
+            )
 
     def register_component(self, component: type[Component]) -> None:
         """Makes a component part of the world. Raises ``ComponentDefinitionError``."""
@@ -236,7 +238,9 @@ class World:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     def __repr__(self) -> str:

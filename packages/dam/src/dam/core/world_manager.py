@@ -29,7 +29,9 @@ def create_world_from_components(
     components = list(components)
     core = [c for c in components if isinstance(c, WorldConfigComponent)]
     if len(core) != 1:
-        raise SettingsError(f"a world needs exactly one WorldConfigComponent, and there are {len(core)} among {len(components)} components")
+        raise SettingsError(
+            f"a world needs exactly one WorldConfigComponent, and there are {len(core)} among {len(components)} components"
+        )
     config = _validated(core[0], base)
     assert isinstance(config, WorldConfig)
     available = _by_component(plugins)
@@ -45,7 +47,9 @@ def create_world_from_components(
 def get_world(name: str) -> World:
     """A world that was created in this process. Raises ``NoSuchWorldError``."""
     if name not in _worlds:
-        raise NoSuchWorldError(f"no world {name!r} was created in this process; there are: {', '.join(sorted(_worlds)) or 'none'}")
+        raise NoSuchWorldError(
+            f"no world {name!r} was created in this process; there are: {', '.join(sorted(_worlds)) or 'none'}"
+        )
     return _worlds[name]
 
 

@@ -13,12 +13,19 @@ from dam.models.core.base_component import Component
 C = TypeVar("C", bound=Component)
 
 
-async def find_entities_by_attribute(session: AsyncSession, component: type[Component], attribute: str, value: Any) -> list[int]:
+async def find_entities_by_attribute(
+    session: AsyncSession, component: type[Component], attribute: str, value: Any
+) -> list[int]:
     """Ids of the entities with a component whose ``attribute`` equals ``value``, in ascending order."""
     if attribute not in component.__table__.columns:
         known = ", ".join(c.key for c in component.__table__.columns)
         raise ComponentDefinitionError(f"{component.__name__} has no attribute {attribute!r}; it has {known}")
-    statement = select(component.entity_id).where(getattr(component, attribute) == value).distinct().order_by(component.entity_id)
+    statement = (
+        select(component.entity_id)
+        .where(getattr(component, attribute) == value)
+        .distinct()
+        .order_by(component.entity_id)
+    )
     return list(await session.scalars(statement))
 
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from dam.core.content import ContentSource, OpenRequest
-from dam_fs.models import FileLocationComponent, FilePropertiesComponent, LocationCondition, OriginalSourceInfoComponent, StorageType
+from dam_fs.models import (
+    FileLocationComponent,
+    FilePropertiesComponent,
+    LocationCondition,
+    OriginalSourceInfoComponent,
+    StorageType,
+)
 from dam_fs.resources import FileOperationsResource
 
 
@@ -17,13 +23,17 @@ class FileOpener:
     def __init__(self, files: FileOperationsResource) -> None:
         self._files = files
 
-    async def __call__(self, request: OpenRequest, locations: Sequence[FileLocationComponent]) -> list[ContentSource | None]:
+    async def __call__(
+        self, request: OpenRequest, locations: Sequence[FileLocationComponent]
+    ) -> list[ContentSource | None]:
         ids = {location.entity_id for location in locations}
         properties, source = FilePropertiesComponent, OriginalSourceInfoComponent
         types = {
             entity_id: (media_type, size)
             for entity_id, media_type, size in await request.session.execute(
-                select(properties.entity_id, properties.mime_type, properties.size_bytes).where(properties.entity_id.in_(ids))
+                select(properties.entity_id, properties.mime_type, properties.size_bytes).where(
+                    properties.entity_id.in_(ids)
+                )
             )
         }
         times: dict[tuple[int, bytes], int] = {}

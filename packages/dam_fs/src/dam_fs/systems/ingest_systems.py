@@ -116,7 +116,9 @@ class Ingest:
             candidates = [each for each in part if isinstance(each, Found)]
             same = await unchanged(self._world, self._storage, candidates, copied=self._cmd.copy)
             self._told += [
-                AssetOutcome(each.path, OutcomeStatus.KNOWN, same[each.path], each.size) for each in candidates if each.path in same
+                AssetOutcome(each.path, OutcomeStatus.KNOWN, same[each.path], each.size)
+                for each in candidates
+                if each.path in same
             ]
             for chunk in chunks((each for each in candidates if each.path not in same), READ):
                 if self._cmd.stop.is_set():
@@ -182,20 +184,30 @@ class Ingest:
         work = []
         for item, analyzers in zip(items, wanted, strict=True):
             taken, entity_id = item.taken, item.known.entity_id if item.known else 0
-            path = taken.staged.path if taken.staged else self._storage.local_path(taken.key) if self._cmd.copy else taken.opened
+            path = (
+                taken.staged.path
+                if taken.staged
+                else self._storage.local_path(taken.key)
+                if self._cmd.copy
+                else taken.opened
+            )
             missing = due(analyzers, entity_id, taken.sha256, on_record) if entity_id else analyzers
             work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, shown(taken.path)))
         for item, found in zip(items, await analyses.run(work), strict=True):
             item.analyses = found
             for analysis in found:
-                analysis.again = item.known is not None and (item.known.entity_id, analysis.analyzer.algorithm.name) in on_record
+                analysis.again = (
+                    item.known is not None and (item.known.entity_id, analysis.analyzer.algorithm.name) in on_record
+                )
 
     async def _publish(self, items: Sequence[Item]) -> None:
         """Objects become durable before a row speaks of them. One that is overwritten is recorded as damaged before."""
         staged = [item for item in items if item.taken.staged is not None]
         await self._look_up([item for item in staged if item.known is None])
         lengths = {item.taken.key: self._storage.length(item.taken.key) for item in staged if item.known}
-        replaced = [i.taken for i in staged if i.known and (i.known.damaged or lengths[i.taken.key] not in (None, i.taken.size))]
+        replaced = [
+            i.taken for i in staged if i.known and (i.known.damaged or lengths[i.taken.key] not in (None, i.taken.size))
+        ]
         if unrecorded := [i.known.entity_id for i in staged if i.known and not i.known.damaged and i.taken in replaced]:
             await mark_damaged(self._world, unrecorded)
         await asyncio.to_thread(
@@ -230,8 +242,19 @@ class Ingest:
             status = OutcomeStatus.ADDED if first else OutcomeStatus.LINKED
             self._seen[taken.sha256] = False
             return AssetOutcome(taken.path, status, None, taken.size)
-        is_whole = not self._cmd.copy or not known.copied or self._storage.length(taken.key) == taken.size and not known.damaged
-        status = OutcomeStatus.RESTORED if not is_whole else OutcomeStatus.KNOWN if taken.path in known.paths else OutcomeStatus.LINKED
+        is_whole = (
+            not self._cmd.copy
+            or not known.copied
+            or self._storage.length(taken.key) == taken.size
+            and not known.damaged
+        )
+        status = (
+            OutcomeStatus.RESTORED
+            if not is_whole
+            else OutcomeStatus.KNOWN
+            if taken.path in known.paths
+            else OutcomeStatus.LINKED
+        )
         return AssetOutcome(taken.path, status, known.entity_id, taken.size)
 
     async def _count(self) -> None:
@@ -248,8 +271,12 @@ class Ingest:
 async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
     """Writes one batch whose objects are durable already: all of it, or nothing."""
     async with world.transaction() as transaction:
-        owners = await transaction.identify([ContentHashSha256Component(hash_value=item.taken.sha256) for item in items])
-        await lose_references(transaction, [(item.taken.path, owner.entity_id) for item, owner in zip(items, owners, strict=True)])
+        owners = await transaction.identify(
+            [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
+        )
+        await lose_references(
+            transaction, [(item.taken.path, owner.entity_id) for item, owner in zip(items, owners, strict=True)]
+        )
         outcomes = []
         for item, owner in zip(items, owners, strict=True):
             taken, entity_id = item.taken, owner.entity_id
@@ -259,11 +286,15 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
                 entity_id,
                 ContentHashMd5Component(hash_value=taken.md5),
                 FilePropertiesComponent(
-                    original_filename=shown(os.path.basename(taken.path)), size_bytes=taken.size, mime_type=taken.media_type
+                    original_filename=shown(os.path.basename(taken.path)),
+                    size_bytes=taken.size,
+                    mime_type=taken.media_type,
                 ),
             )
             transaction.add(
-                entity_id, place(name, taken.sha256), OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns)
+                entity_id,
+                place(name, taken.sha256),
+                OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns),
             )
             if owner.created and world.awaits(NeedsMetadataExtractionComponent, taken.media_type, EXTRACTION):
                 transaction.add(entity_id, NeedsMetadataExtractionComponent())
@@ -271,7 +302,9 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
         if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
             location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
             in_store = location.storage_type == StorageType.CAS
-            await transaction.update_components(location, location.entity_id.in_(restored), in_store, condition=LocationCondition.OK)
+            await transaction.update_components(
+                location, location.entity_id.in_(restored), in_store, condition=LocationCondition.OK
+            )
         await record(transaction, [(owner.entity_id, item.analyses) for item, owner in zip(items, owners, strict=True)])
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
@@ -315,4 +348,7 @@ def _is_data_at_fault(error: Exception) -> bool:
     """A value that cannot be stored; not a full disk, a lost server or a lock."""
     if not isinstance(error, StatementError):
         return True
-    return isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError)) or type(error) is StatementError
+    return (
+        isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError))
+        or type(error) is StatementError
+    )

@@ -36,7 +36,11 @@ class Component(Base):
         return mapped_column(init=False, default=None, repr=False, compare=False, info=HIDDEN)
 
     def __init_subclass__(
-        cls, namespace: str | None = None, aliases: dict[str, str] | None = None, hides_entity: bool | None = None, **kw: Any
+        cls,
+        namespace: str | None = None,
+        aliases: dict[str, str] | None = None,
+        hides_entity: bool | None = None,
+        **kw: Any,
     ) -> None:
         if namespace is not None:
             cls.__namespace__ = namespace

@@ -37,7 +37,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; write datetime.now(UTC) or give it one with replace(tzinfo=…)")
+            raise ValueError(
+                f"{value!r} has no time zone; write datetime.now(UTC) or give it one with replace(tzinfo=…)"
+            )
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 

@@ -1,0 +1,92 @@
+"""``dam-cli``: global options, the commands of this package, and the verbs that plugins add.
+
+Every command is a function that parses, calls one service and renders. Nothing here imports a database toolkit: that waits
+until a command runs.
+"""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dam_app.commands import add_asset, find_file_by_hash, ls, plugins, setup_db, show, worlds
+from dam_app.context import Globals, guarded
+
+VERBS = "dam.cli"
+"""Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
+
+
+class VerbGroup(TyperGroup):
+    """The built-in commands, then those of plugins, which are imported only when they are wanted."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(_verbs())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or _plugin_command(cmd_name)
+
+
+def _verbs() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=VERBS)}
+
+
+def _plugin_command(name: str) -> Any:
+    entry = _verbs().get(name)
+    if entry is None:
+        return None
+    try:
+        return typer.main.get_command(entry.load())
+    except Exception as e:  # noqa: BLE001  a stranger's code: its failure must not take the other commands along
+        print(f"warning: the verb {name!r} of {entry.value} cannot be used: {type(e).__name__}: {e}", file=sys.stderr)
+        return None
+
+
+app = typer.Typer(
+    cls=VerbGroup,
+    name="dam-cli",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: dam-cli add-asset -r ~/Pictures",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"dam-cli {version('dam-app')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    ctx: typer.Context,
+    world: Annotated[str | None, typer.Option("--world", "-w", metavar="NAME", help="The world to use.")] = None,
+    config: Annotated[str | None, typer.Option("--config", metavar="FILE", help="The dam.toml to use.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every item, and tracebacks of errors.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,  # noqa: ARG001
+) -> None:
+    """Digital asset management: put files in once, never lose one, know everything about them."""
+    ctx.obj = Globals(world, config, json=json, quiet=quiet, verbose=verbose)
+
+
+for module in (add_asset, find_file_by_hash, show, ls, worlds, plugins, setup_db):
+    module.register(app)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(guarded(lambda: app(standalone_mode=True), verbose="-v" in sys.argv or "--verbose" in sys.argv))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    main()

@@ -1,0 +1,1 @@
+"""The commands of ``dam-cli``, one module each."""

@@ -1,0 +1,123 @@
+"""How a command runs: its options, its event loop, and what its errors become."""
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from dam_app.output import Output
+
+if TYPE_CHECKING:
+    from dam.core.world import World
+
+T = TypeVar("T")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
+"""``--json`` after the command, for those who write it there."""
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options that stand before the command."""
+
+    world: str | None = None
+    config: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @classmethod
+    def of(cls, ctx: typer.Context, *, json: bool = False) -> "Globals":
+        found = ctx.find_object(cls) or cls()
+        return replace(found, json=found.json or json)
+
+    @property
+    def output(self) -> Output:
+        return Output(self.json, self.quiet, self.verbose)
+
+
+def run(options: Globals, work: Callable[[Output], Coroutine[Any, Any, int | None]]) -> None:
+    """Runs a command's coroutine function to its end and exits with its code. ``async def`` commands need it: Typer calls them
+    and drops the coroutine."""
+    _set_up_logging(options)
+    raise typer.Exit(guarded(lambda: asyncio.run(work(options.output)), output=options.output, verbose=options.verbose))
+
+
+def in_world(options: Globals, work: Callable[[Output, "World"], Awaitable[int | None]], *, changes: bool = False) -> None:
+    """The same inside the chosen world; a command that changes something names it."""
+
+    async def inside(output: Output) -> int | None:
+        from dam_app.worlds import open_world
+
+        async with open_world(options.world, config=options.config, say=output.note) as world:
+            if changes:
+                output.note(f"world: {world.name}")
+            return await work(output, world)
+
+    run(options, inside)
+
+
+def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: bool = False) -> int:
+    """Calls ``work`` and turns what it raises into an exit code and a message; a traceback only when ``verbose``."""
+    output = output or Output(json="--json" in sys.argv)
+    try:
+        return int(work() or 0)
+    except KeyboardInterrupt:
+        output.error("interrupted; run the same command again to continue")
+        return 130
+    except BrokenPipeError:
+        # The reader has what it wanted. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as e:
+        from dam.core.exceptions import DamError
+
+        if not isinstance(e, DamError):
+            raise
+        from dam_app.exits import exit_of
+
+        if verbose:
+            traceback.print_exc()
+        output.error(str(e) if output.json else e.message, **({"code": e.code} if output.json else {}))
+        return int(exit_of(e))
+
+
+class Interrupts:
+    """Ctrl-C: the first sets ``stop`` and says what happens, the second ends the work at once."""
+
+    def __init__(self, stop: asyncio.Event, output: Output) -> None:
+        self._stop = stop
+        self._output = output
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> "Interrupts":
+        self._before = signal.signal(signal.SIGINT, lambda *_: self._loop.call_soon_threadsafe(self._interrupted))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self) -> None:
+        if not self._stop.is_set():
+            self._stop.set()
+            self._output.note("\nfinishing the batch in hand; Ctrl-C again stops at once")
+        elif self._task is not None:
+            self._task.cancel()
+
+
+def _set_up_logging(options: Globals) -> None:
+    import logging
+
+    name = os.environ.get("DAM_LOG_LEVEL", "INFO" if options.verbose else "WARNING").upper()
+    level = logging.getLevelNamesMapping().get(name)
+    logging.basicConfig(level=level or logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if level is None:
+        allowed = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
+        options.output.warning(f"DAM_LOG_LEVEL={name!r} is not a level; allowed are {allowed}; WARNING is used")

@@ -1,0 +1,110 @@
+"""What commands print: data on stdout, everything else on stderr; tables for people, JSON Lines for programs."""
+
+import base64
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = 1
+
+
+def safe(text: str) -> str:
+    """Text from files without what a terminal would obey: control and direction characters are shown as escapes."""
+    text = os.fsencode(text).decode("utf-8", "replace") if any("\ud800" <= c <= "\udfff" for c in text) else text
+    return "".join(c if c.isprintable() or c == " " else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def path_fields(path: str, key: str = "path") -> dict[str, str]:
+    """A path for JSON: as text, and where it is not UTF-8 also as the bytes that it is."""
+    raw = os.fsencode(path)
+    try:
+        return {key: raw.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {key: raw.decode("utf-8", "replace"), f"{key}_b64": base64.b64encode(raw).decode("ascii")}
+
+
+def human_size(size: int) -> str:
+    """Decimal units, as file managers show them."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+@dataclass
+class Output:
+    """Where one command's words go."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def is_terminal(self) -> bool:
+        return sys.stdout.isatty() and not self.json
+
+    def item(self, record: Mapping[str, Any], line: str | None = None) -> None:
+        """One piece of data: a JSON line, or a line for people."""
+        if self.json:
+            self._json("item", record)
+        elif line is not None:
+            print(line)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """For people: aligned on a terminal, separated by tabs without a heading in a pipe."""
+        if not self.is_terminal:
+            for row in rows:
+                print("\t".join(safe(cell) for cell in row))
+            return
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(safe(cell)) for cell in row))
+        Console().print(table)
+
+    def note(self, text: str) -> None:
+        """Something to know that is not data."""
+        if not self.quiet and not self.json:
+            print(text, file=sys.stderr)
+
+    def warning(self, text: str, **fields: Any) -> None:
+        if self.json:
+            self._json("warning", {"message": text, **fields})
+        else:
+            print(f"warning: {safe(text)}", file=sys.stderr)
+
+    def error(self, text: str, **fields: Any) -> None:
+        if self.json:
+            self._json("error", {"message": text, **fields})
+        else:
+            lines = [safe(line) for line in text.split("\n")]
+            print("error: " + "\n".join(lines), file=sys.stderr)
+
+    def progress(self, record: Mapping[str, Any]) -> None:
+        if self.json:
+            self._json("progress", record)
+
+    def summary(self, record: Mapping[str, Any], line: str) -> None:
+        if self.json:
+            self._json("summary", record)
+        else:
+            self.note(line)
+
+    def _json(self, kind: str, record: Mapping[str, Any]) -> None:
+        text = json.dumps({"type": kind, "schema": SCHEMA, **record}, ensure_ascii=False, default=str)
+        print(text.encode("utf-8", "replace").decode())

@@ -1,0 +1,126 @@
+"""What ``add-asset`` shows while it works, and when it is done."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from dam.core.stages import SystemStage
+from dam.core.world import World
+from dam_app.exits import Exit
+from dam_app.output import Output, human_size, path_fields, safe
+from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PROGRESS_EVERY = 2.0  # seconds between progress records of --json
+
+
+class IngestReport:
+    """Counts outcomes; draws a bar with items, bytes and the time left on a terminal, lines in a pipe."""
+
+    def __init__(self, output: Output, *, dry_run: bool = False) -> None:
+        self._output = output
+        self._dry_run = dry_run
+        self._counts: Counter[str] = Counter()
+        self._bytes = 0
+        self._began = self._told = time.monotonic()
+        self._total: FilesCounted | None = None
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    @staticmethod
+    def shows_progress(output: Output) -> bool:
+        """Whether somebody looks at the total: a person at a terminal, or a program that reads progress records."""
+        return output.json or (sys.stderr.isatty() and not output.quiet)
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._output.json and not self._output.quiet:
+            self._bar, self._task = _bar()
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if kind is None or kind is asyncio.CancelledError:
+            self._summarise()
+
+    def take(self, event: Any) -> None:
+        """One event of the command."""
+        if isinstance(event, FilesCounted):
+            self._total = event
+        elif isinstance(event, AssetOutcome):
+            self._counts[event.status.value] += 1
+            self._bytes += event.size_bytes
+            self._tell(event)
+        self._advance()
+
+    async def extract(self, world: World, stop: asyncio.Event) -> None:
+        """Runs the stage after it; interrupting leaves the rest marked for the next time."""
+        if stop.is_set():
+            return
+        async for _ in world.execute_stage(SystemStage.METADATA_EXTRACTION):
+            if stop.is_set():
+                break
+
+    def exit_code(self, *, interrupted: bool) -> Exit:
+        if interrupted:
+            return Exit.INTERRUPTED
+        return Exit.SOME_FAILED if self._counts[OutcomeStatus.FAILED] else Exit.DONE
+
+    def _tell(self, outcome: AssetOutcome) -> None:
+        record = {
+            "status": outcome.status.value,
+            **path_fields(outcome.path),
+            "entity_id": outcome.entity_id,
+            "size_bytes": outcome.size_bytes,
+            "reason": outcome.reason,
+            **({"dry_run": True} if self._dry_run else {}),
+        }
+        cells = [outcome.status.value, str(outcome.entity_id or ""), safe(outcome.path)]
+        line = "\t".join(cells + ([safe(outcome.reason)] if outcome.reason else []))
+        if self._output.json or (not self._output.quiet and not sys.stdout.isatty()):
+            self._output.item(record, line)
+        elif outcome.reason or self._output.verbose:
+            text = f"{outcome.status.value}: {safe(outcome.path)}" + (f": {safe(outcome.reason)}" if outcome.reason else "")
+            (self._bar.console.print(text, markup=False, highlight=False) if self._bar else print(text, file=sys.stderr))
+
+    def _advance(self) -> None:
+        done = self._counts.total()
+        if self._bar is not None and self._task is not None:
+            total = self._total
+            size = human_size(self._bytes) + (f" of {human_size(total.size_bytes)}" if total and total.complete else "")
+            items = f"{done} of {total.files}" if total and total.complete else str(done)
+            by_bytes = {"total": max(total.size_bytes, 1), "completed": self._bytes} if total and total.complete else {}
+            self._bar.update(self._task, items=items, size=size, **by_bytes)  # type: ignore[arg-type]
+        elif self._output.json and time.monotonic() - self._told > PROGRESS_EVERY:
+            self._told = time.monotonic()
+            total_fields = {"total": self._total.files, "total_bytes": self._total.size_bytes} if self._total else {}
+            self._output.progress({"done": done, "done_bytes": self._bytes, **total_fields})
+
+    def _summarise(self) -> None:
+        seconds = time.monotonic() - self._began
+        counts = {status.value: self._counts[status.value] for status in OutcomeStatus}
+        said = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to add"
+        line = f"{'would be: ' if self._dry_run else ''}{said} ({human_size(self._bytes)} in {seconds:.1f} s)"
+        self._output.summary({**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}, line)
+
+
+def _bar() -> "tuple[Progress, TaskID]":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[items]} files"),
+        TextColumn("{task.fields[size]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    return bar, bar.add_task("adding", total=None, items="0", size="0 B")

@@ -1,0 +1,68 @@
+"""Assets as text and as JSON."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from dam.models.core.base_component import Component, LayeredComponent
+from dam_app.output import Output, human_size, path_fields, safe
+from dam_app.services import Asset, Listed, values_of
+from dam.models.core.types import PathType
+from dam_fs.models import FilePropertiesComponent
+
+
+def print_asset(output: Output, asset: Asset) -> None:
+    """Everything about one asset."""
+    if output.json:
+        components = [{"component": type(c).__name__, **_json_values(c)} for c in asset.components]
+        output.item({"entity_id": asset.entity_id, "components": components})
+        return
+    properties = asset.of(FilePropertiesComponent)
+    name = properties.original_filename if isinstance(properties, FilePropertiesComponent) else ""
+    print(f"entity {asset.entity_id}" + (f"  {safe(name)}" if name else ""))
+    for component in asset.components:
+        title = type(component).__name__.removesuffix("Component")
+        layer = f" ({component.layer})" if isinstance(component, LayeredComponent) else ""
+        print(f"  {title}{layer}")
+        for key, value in values_of(component).items():
+            if value is not None:
+                print(f"    {key:22} {_text(key, value)}")
+
+
+async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> None:
+    """One line for each asset; on a terminal as columns."""
+    async for asset in assets:
+        if output.json:
+            output.item(asset.__dict__)
+            continue
+        cells = (
+            str(asset.entity_id),
+            asset.added_at.astimezone().strftime("%Y-%m-%d %H:%M") if asset.added_at else "",
+            "" if asset.size_bytes is None else human_size(asset.size_bytes) if output.is_terminal else str(asset.size_bytes),
+            asset.mime_type or "",
+            safe(asset.name or ""),
+        )
+        print("{:>8}  {:16}  {:>10}  {:24}  {}".format(*cells) if output.is_terminal else "\t".join(cells))
+
+
+def _json_values(component: Component) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for key, value in values_of(component).items():
+        if isinstance(value, str) and isinstance(component.__table__.columns[key].type, PathType):
+            record.update(path_fields(value, key))
+        else:
+            record[key] = value.hex() if isinstance(value, bytes) else value.isoformat() if isinstance(value, datetime) else value
+    return record
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime):
+        return value.astimezone().isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, (dict, list)):
+        return safe(json.dumps(value, ensure_ascii=False))
+    if key == "size_bytes" and isinstance(value, int):
+        return f"{value} ({human_size(value)})" if value >= 1000 else str(value)
+    return safe(str(value))

@@ -1,0 +1,198 @@
+"""What the commands do, as functions that scripts and tests can call."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import inspect, select
+
+from dam.core.database import sqlite_file
+from dam.core.exceptions import DamError
+from dam.core.query import listed
+from dam.core.world import World
+from dam.models.core.base_component import Component
+from dam.models.entity import Entity
+from dam_app.config import Configuration
+from dam_fs.commands import AddAssetsCommand
+from dam_fs.exceptions import InvalidHashError, NotAFileError
+from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
+
+HASHES: dict[str, tuple[type[ContentHashSha256Component] | type[ContentHashMd5Component], int]] = {
+    "sha256": (ContentHashSha256Component, 32),
+    "md5": (ContentHashMd5Component, 16),
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An entity with all that is known about it: components in the order of their tables' names."""
+
+    entity_id: int
+    components: list[Component]
+
+    def of(self, cls: type[Component]) -> Component | None:
+        return next((c for c in self.components if type(c) is cls), None)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a listing."""
+
+    entity_id: int
+    name: str | None
+    size_bytes: int | None
+    mime_type: str | None
+    added_at: datetime | None
+
+
+def addition(
+    paths: Sequence[str],
+    *,
+    recursive: bool = False,
+    copy: bool = True,
+    dry_run: bool = False,
+    exclude: Sequence[str] = (),
+    protected: Sequence[str] = (),
+    count: bool = False,
+) -> AddAssetsCommand:
+    """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered."""
+    for path in paths:
+        if not recursive and os.path.isdir(path):
+            raise NotAFileError(f"{path!r} is a folder; add -r to add the files below it")
+        if not os.path.lexists(path):
+            raise NotAFileError(f"there is no {path!r}; check the name")
+    return AddAssetsCommand(paths, copy=copy, dry_run=dry_run, exclude=exclude, protected=protected, count=count)
+
+
+def paths_from(source: str, *, null: bool = False) -> list[str]:
+    """Paths from a file, or from standard input for ``-``: one a line, or each ended by a NUL. Empty lines are nothing."""
+    try:
+        if source == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            with open(source, "rb") as file:
+                content = file.read()
+    except OSError as e:
+        raise NotAFileError(f"--files-from {source!r} cannot be read: {e.strerror}") from e
+    return [os.fsdecode(path) for path in content.split(b"\0" if null else b"\n") if path]
+
+
+async def find_by_hash(world: World, hash_type: str, value: str | None = None, file: str | None = None) -> list[Asset]:
+    """Assets whose content has that hash, given in hexadecimal or taken from a file. Several can share one MD5."""
+    if hash_type not in HASHES:
+        raise InvalidHashError(f"--hash-type {hash_type!r} is not a hash that is kept; allowed are {', '.join(HASHES)}")
+    component, length = HASHES[hash_type]
+    digest = _digest_of(file, hash_type) if file is not None else _parse(value or "", hash_type, length)
+    async with world.reading() as session:
+        ids = list(await session.scalars(select(component.entity_id).where(component.hash_value == digest)))
+    return await describe_entities(world, ids)
+
+
+def _parse(value: str, hash_type: str, length: int) -> bytes:
+    try:
+        digest = bytes.fromhex(value.strip())
+    except ValueError:
+        digest = b""
+    if len(digest) != length:
+        raise InvalidHashError(f"{value!r} is not a {hash_type}; it has {2 * length} hexadecimal digits. For a file, use --file PATH")
+    return digest
+
+
+def _digest_of(path: str, hash_type: str) -> bytes:
+    import hashlib
+
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, hash_type).digest()
+    except OSError as e:
+        raise NotAFileError(f"--file {path!r} cannot be read: {e.strerror}; check the name") from e
+
+
+async def describe_entities(world: World, entity_ids: Iterable[int]) -> list[Asset]:
+    """Every component of these entities; one statement for each component, however many entities. Unknown ids are left out."""
+    wanted = list(dict.fromkeys(entity_ids))
+    components: dict[int, list[Component]] = {}
+    async with world.reading() as session:
+        for entity_id in await session.scalars(select(Entity.id).where(Entity.id.in_(wanted))):
+            components[entity_id] = []
+        for cls in sorted(world.components, key=lambda c: c.__table__.name) if components else ():
+            for component in await session.scalars(select(cls).where(cls.entity_id.in_(wanted))):
+                components[component.entity_id].append(component)
+    return [Asset(entity_id, components[entity_id]) for entity_id in wanted if entity_id in components]
+
+
+def values_of(component: Component) -> dict[str, Any]:
+    """A component's own columns, without keys and bookkeeping."""
+    hidden = {"id", "entity_id", "run_id"}
+    columns = inspect(type(component)).local_table.columns
+    return {c.key: getattr(component, c.key) for c in columns if c.key not in hidden and c.info.get("dam_field") != "hidden"}
+
+
+async def newest_assets(world: World, limit: int | None = None, page: int = 1000) -> AsyncIterator[Listed]:
+    """Assets that listings show, the newest first, page by page: memory does not grow with the world."""
+    properties, before = FilePropertiesComponent, None
+    has_files = properties in world.components
+    left = limit
+    while left is None or left > 0:
+        size = page if left is None else min(page, left)
+        query = select(Entity.id).where(listed(world.components)).order_by(Entity.id.desc()).limit(size)
+        if has_files:
+            query = query.add_columns(
+                properties.original_filename, properties.size_bytes, properties.mime_type, properties.added_at
+            ).outerjoin(properties, properties.entity_id == Entity.id)  # type: ignore[assignment]
+        if before is not None:
+            query = query.where(Entity.id < before)
+        async with world.reading() as session:
+            rows = (await session.execute(query)).all()
+        for row in rows:
+            yield Listed(*row) if has_files else Listed(row[0], None, None, None, None)
+        if len(rows) < size:
+            return
+        before = rows[-1][0]
+        left = None if left is None else left - len(rows)
+
+
+def plugin_rows(configuration: Configuration, world: str | None) -> list[dict[str, Any]]:
+    """Every installed plugin with its state; one that the chosen world leaves out is ``disabled``."""
+    enabled = set()
+    reports = configuration.plugin_reports()
+    try:
+        enabled = {report.name for report in configuration.describe(configuration.choose(world)).plugins}
+    except DamError:
+        enabled = set(reports)
+    return [
+        {
+            "name": report.name,
+            "distribution": report.distribution,
+            "version": report.version,
+            "state": report.state if report.name in enabled or report.state != "loaded" else "disabled",
+            "error": report.error,
+        }
+        for report in reports.values()
+    ]
+
+
+def world_rows(configuration: Configuration, chosen: str | None) -> list[dict[str, Any]]:
+    """Every configured world; one that cannot be used has the reason in ``error``."""
+    rows = []
+    current = configuration.choose(chosen)
+    for name in configuration.names:
+        row: dict[str, Any] = {"name": name, "chosen": name == current, "database": None, "plugins": [], "error": None}
+        try:
+            description = configuration.describe(name)
+            url = description.core.database_url
+            row["database"] = sqlite_file(url) or _without_password(url)
+            row["plugins"] = [report.name for report in description.plugins]
+        except DamError as e:
+            row["error"] = e.message
+        rows.append(row)
+    return rows
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)

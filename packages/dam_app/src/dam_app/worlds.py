@@ -1,0 +1,92 @@
+"""Opening worlds: from configuration to a world that is ready to use."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+from dam.core.database import sqlite_file
+from dam.core.exceptions import DamError
+from dam.core.world import World
+from dam.core.world_manager import close_world, create_world_from_components
+from dam_app.config import Configuration, WorldDescription, load_configuration
+from dam_fs.exceptions import StoreMismatchError
+from dam_fs.resources import storage_folder
+from dam_fs.settings import FsSettingsComponent
+from dam_fs.storage import LocalStorage
+
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def open_world(name: str | None = None, *, config: str | None = None, say: Say = lambda _: None) -> AsyncIterator[World]:
+    """A configured world, checked and ready; closed on leaving.
+
+    A new embedded database sets itself up, and ``say`` is told. Raises ``NoSuchWorldError``, ``SettingsError``,
+    ``MigrationNeededError`` and what else opening a database can raise.
+    """
+    configuration = load_configuration(config)
+    async with opened(configuration, configuration.choose(name), say=say) as world:
+        yield world
+
+
+@asynccontextmanager
+async def opened(configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False) -> AsyncIterator[World]:
+    """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
+    world = build(configuration.describe(name))
+    try:
+        await _prepare(world, say, setup=setup)
+        yield world
+    finally:
+        await close_world(name)
+
+
+def build(description: WorldDescription) -> World:
+    """The world of a description, with nothing opened yet."""
+    plugins = [report.plugin for report in description.plugins if report.plugin is not None]
+    return create_world_from_components(description.components, plugins=plugins, base=description.base)
+
+
+async def _prepare(world: World, say: Say, *, setup: bool) -> None:
+    file = sqlite_file(world.config.database_url)
+    is_new = file is not None and not (os.path.exists(file) and os.path.getsize(file))
+    if is_new and file is not None:
+        _refuse_orphaned_store(world, file)
+        os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
+    states = await world.schema_states()
+    if file is not None and all(state.current is None for state in states):
+        await world.setup()
+        say(f"set up world {world.name!r}: {file}")
+    elif not setup:
+        await world.check_schema()
+
+
+def _refuse_orphaned_store(world: World, file: str) -> None:
+    """A store with objects whose database is gone is a loss to be mended, not a new world."""
+    from dam_fs.resources import FileOperationsResource
+
+    if FileOperationsResource not in world.resources:
+        return
+    storage = LocalStorage(world.get_resource(FileOperationsResource).root)
+    if storage.read_id() is not None and not storage.is_empty():
+        raise StoreMismatchError(
+            f"world {world.name!r}: there is no database at {file}, and the store at {storage.root} holds objects; "
+            "restore the database from a backup, or correct database_url. Nothing was created"
+        )
+
+
+def protected_paths(configuration: Configuration) -> list[str]:
+    """Stores and databases of all configured worlds; what cannot be described has none that this process could harm."""
+    return sorted({path for name in configuration.names for path in _paths_of(configuration, name)})
+
+
+def _paths_of(configuration: Configuration, name: str) -> Iterator[str]:
+    try:
+        description = configuration.describe(name)
+        core = description.core
+        if file := sqlite_file(core.database_url):
+            yield from (os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal"))
+        for component in description.components:
+            if isinstance(component, FsSettingsComponent):
+                yield storage_folder(component.to_settings(description.base), core.database_url)  # type: ignore[arg-type]
+    except DamError:
+        return
