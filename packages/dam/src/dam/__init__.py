@@ -74,7 +74,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605  a test compares it with the imports above
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]  # a test compares it with the imports above
 
 
 def __getattr__(name: str) -> Any:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_dir, user_data_dir
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
 from dam.core.exceptions import NoSuchWorldError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
 from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
+from platformdirs import user_config_dir, user_data_dir
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 DEFAULT_WORLD = "default"
 FILE = "dam.toml"
@@ -40,11 +39,11 @@ class Tables(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, dotenv_settings, init_settings
 
@@ -85,7 +84,8 @@ class Configuration:
         if chosen not in self.names:
             place = f"{self.file} has" if self.file else f"there is no {FILE}, which leaves"
             raise NoSuchWorldError(
-                f"no world {chosen!r}: {place} {', '.join(self.names)}; add a table [worlds.{chosen}] or choose another with --world"
+                f"no world {chosen!r}: {place} {', '.join(self.names)}; "
+                f"add a table [worlds.{chosen}] or choose another with --world"
             )
         return chosen
 
@@ -126,7 +126,9 @@ class Configuration:
             )
         return [report for report in reports.values() if normalised(report.name) in chosen]
 
-    def _validated(self, model: type[SettingsModel], given: Mapping[str, Any], where: str, base: Path | None = None) -> Any:
+    def _validated(
+        self, model: type[SettingsModel], given: Mapping[str, Any], where: str, base: Path | None = None
+    ) -> Any:
         try:
             return model.model_validate(dict(given), context={"base": base})
         except ValidationError as e:
@@ -140,7 +142,9 @@ class Configuration:
                 yield f"{self._place(where, key)}: [{where}] {key} is not a setting; there are {known}"
             else:
                 field = model.model_fields.get(key)
-                fallback = f"; the default is {field.default!r}" if field is not None and not field.is_required() else ""
+                fallback = (
+                    f"; the default is {field.default!r}" if field is not None and not field.is_required() else ""
+                )
                 yield f"{self._place(where, key)}: [{where}] {key}={problem['input']!r}: {_lower(problem['msg'])}{fallback}"
 
     def _place(self, where: str, key: str = "") -> str:
@@ -163,14 +167,18 @@ def load_configuration(config: str | None = None) -> Configuration:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
             raise SettingsError(f"{file} is not valid TOML: {e}") from e
         if unknown := sorted(content.keys() - Tables.model_fields.keys()):
-            raise SettingsError(f"{file}: {unknown[0]!r} is not a setting; at the top there are default_world and tables [worlds.NAME]")
+            raise SettingsError(
+                f"{file}: {unknown[0]!r} is not a setting; at the top there are default_world and tables [worlds.NAME]"
+            )
     folder = file.parent if file else Path.cwd()
     try:
-        tables = Tables(_env_file=folder / ".env", **_known_names(content))  # type: ignore[call-arg]  # pydantic-settings' own
+        tables = Tables(_env_file=folder / ".env", **_known_names(content))  # pyright: ignore[reportCallIssue]  # an option of every BaseSettings
     except ValidationError as e:
         first = e.errors()[0]
         *table, key = [str(part) for part in first["loc"]]
-        raise SettingsError(f"{file or 'environment'}: [{'.'.join(table)}] {key}={first['input']!r}: {_lower(first['msg'])}") from e
+        raise SettingsError(
+            f"{file or 'environment'}: [{'.'.join(table)}] {key}={first['input']!r}: {_lower(first['msg'])}"
+        ) from e
     return Configuration(file, _same_case(tables, content))
 
 

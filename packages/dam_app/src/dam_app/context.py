@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import typer
 
@@ -49,7 +49,9 @@ def run(options: Globals, work: Callable[[Output], Coroutine[Any, Any, int | Non
     raise typer.Exit(guarded(lambda: asyncio.run(work(options.output)), output=options.output, verbose=options.verbose))
 
 
-def in_world(options: Globals, work: Callable[[Output, "World"], Awaitable[int | None]], *, changes: bool = False) -> None:
+def in_world(
+    options: Globals, work: Callable[[Output, "World"], Awaitable[int | None]], *, changes: bool = False
+) -> None:
     """The same inside the chosen world; a command that changes something names it."""
 
     async def inside(output: Output) -> int | None:
@@ -97,7 +99,7 @@ class Interrupts:
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
 
-    def __enter__(self) -> "Interrupts":
+    def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGINT, lambda *_: self._loop.call_soon_threadsafe(self._interrupted))
         return self
 

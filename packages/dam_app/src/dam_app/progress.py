@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dam.core.stages import SystemStage
 from dam.core.world import World
+from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
+
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
-from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -43,7 +44,9 @@ class IngestReport:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
         if kind is None or kind is asyncio.CancelledError:
@@ -86,8 +89,14 @@ class IngestReport:
         if self._output.json or (not self._output.quiet and not sys.stdout.isatty()):
             self._output.item(record, line)
         elif outcome.reason or self._output.verbose:
-            text = f"{outcome.status.value}: {safe(outcome.path)}" + (f": {safe(outcome.reason)}" if outcome.reason else "")
-            (self._bar.console.print(text, markup=False, highlight=False) if self._bar else print(text, file=sys.stderr))
+            text = f"{outcome.status.value}: {safe(outcome.path)}" + (
+                f": {safe(outcome.reason)}" if outcome.reason else ""
+            )
+            (
+                self._bar.console.print(text, markup=False, highlight=False)
+                if self._bar
+                else print(text, file=sys.stderr)
+            )
 
     def _advance(self) -> None:
         done = self._counts.total()
@@ -107,7 +116,9 @@ class IngestReport:
         counts = {status.value: self._counts[status.value] for status in OutcomeStatus}
         said = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to add"
         line = f"{'would be: ' if self._dry_run else ''}{said} ({human_size(self._bytes)} in {seconds:.1f} s)"
-        self._output.summary({**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}, line)
+        self._output.summary(
+            {**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}, line
+        )
 
 
 def _bar() -> "tuple[Progress, TaskID]":

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from dam.models.core.base_component import Component, LayeredComponent
-from dam_app.output import Output, human_size, path_fields, safe
-from dam_app.services import Asset, Listed, values_of
 from dam.models.core.types import PathType
 from dam_fs.models import FilePropertiesComponent
+
+from dam_app.output import Output, human_size, path_fields, safe
+from dam_app.services import Asset, Listed, values_of
 
 
 def print_asset(output: Output, asset: Asset) -> None:
@@ -39,7 +40,11 @@ async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> None:
         cells = (
             str(asset.entity_id),
             asset.added_at.astimezone().strftime("%Y-%m-%d %H:%M") if asset.added_at else "",
-            "" if asset.size_bytes is None else human_size(asset.size_bytes) if output.is_terminal else str(asset.size_bytes),
+            ""
+            if asset.size_bytes is None
+            else human_size(asset.size_bytes)
+            if output.is_terminal
+            else str(asset.size_bytes),
             asset.mime_type or "",
             safe(asset.name or ""),
         )
@@ -52,7 +57,9 @@ def _json_values(component: Component) -> dict[str, Any]:
         if isinstance(value, str) and isinstance(component.__table__.columns[key].type, PathType):
             record.update(path_fields(value, key))
         else:
-            record[key] = value.hex() if isinstance(value, bytes) else value.isoformat() if isinstance(value, datetime) else value
+            record[key] = (
+                value.hex() if isinstance(value, bytes) else value.isoformat() if isinstance(value, datetime) else value
+            )
     return record
 
 

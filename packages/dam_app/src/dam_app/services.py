@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import inspect, select
-
 from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError
 from dam.core.query import listed
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.entity import Entity
-from dam_app.config import Configuration
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
+from sqlalchemy import Select, inspect, select
+
+from dam_app.config import Configuration
 
 HASHES: dict[str, tuple[type[ContentHashSha256Component] | type[ContentHashMd5Component], int]] = {
     "sha256": (ContentHashSha256Component, 32),
@@ -42,10 +42,10 @@ class Listed:
     """One line of a listing."""
 
     entity_id: int
-    name: str | None
-    size_bytes: int | None
-    mime_type: str | None
-    added_at: datetime | None
+    name: str | None = None
+    size_bytes: int | None = None
+    mime_type: str | None = None
+    added_at: datetime | None = None
 
 
 def addition(
@@ -97,7 +97,9 @@ def _parse(value: str, hash_type: str, length: int) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != length:
-        raise InvalidHashError(f"{value!r} is not a {hash_type}; it has {2 * length} hexadecimal digits. For a file, use --file PATH")
+        raise InvalidHashError(
+            f"{value!r} is not a {hash_type}; it has {2 * length} hexadecimal digits. For a file, use --file PATH"
+        )
     return digest
 
 
@@ -128,7 +130,9 @@ def values_of(component: Component) -> dict[str, Any]:
     """A component's own columns, without keys and bookkeeping."""
     hidden = {"id", "entity_id", "run_id"}
     columns = inspect(type(component)).local_table.columns
-    return {c.key: getattr(component, c.key) for c in columns if c.key not in hidden and c.info.get("dam_field") != "hidden"}
+    return {
+        c.key: getattr(component, c.key) for c in columns if c.key not in hidden and c.info.get("dam_field") != "hidden"
+    }
 
 
 async def newest_assets(world: World, limit: int | None = None, page: int = 1000) -> AsyncIterator[Listed]:
@@ -138,17 +142,17 @@ async def newest_assets(world: World, limit: int | None = None, page: int = 1000
     left = limit
     while left is None or left > 0:
         size = page if left is None else min(page, left)
-        query = select(Entity.id).where(listed(world.components)).order_by(Entity.id.desc()).limit(size)
+        query: Select[Any] = select(Entity.id).where(listed(world.components)).order_by(Entity.id.desc()).limit(size)
         if has_files:
             query = query.add_columns(
                 properties.original_filename, properties.size_bytes, properties.mime_type, properties.added_at
-            ).outerjoin(properties, properties.entity_id == Entity.id)  # type: ignore[assignment]
+            ).outerjoin(properties, properties.entity_id == Entity.id)
         if before is not None:
             query = query.where(Entity.id < before)
         async with world.reading() as session:
             rows = (await session.execute(query)).all()
         for row in rows:
-            yield Listed(*row) if has_files else Listed(row[0], None, None, None, None)
+            yield Listed(*row)
         if len(rows) < size:
             return
         before = rows[-1][0]

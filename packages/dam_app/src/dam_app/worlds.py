@@ -8,17 +8,20 @@ from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError
 from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
-from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
 from dam_fs.resources import storage_folder
 from dam_fs.settings import FsSettingsComponent
 from dam_fs.storage import LocalStorage
 
+from dam_app.config import Configuration, WorldDescription, load_configuration
+
 Say = Callable[[str], None]
 
 
 @asynccontextmanager
-async def open_world(name: str | None = None, *, config: str | None = None, say: Say = lambda _: None) -> AsyncIterator[World]:
+async def open_world(
+    name: str | None = None, *, config: str | None = None, say: Say = lambda _: None
+) -> AsyncIterator[World]:
     """A configured world, checked and ready; closed on leaving.
 
     A new embedded database sets itself up, and ``say`` is told. Raises ``NoSuchWorldError``, ``SettingsError``,
@@ -30,7 +33,9 @@ async def open_world(name: str | None = None, *, config: str | None = None, say:
 
 
 @asynccontextmanager
-async def opened(configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False) -> AsyncIterator[World]:
+async def opened(
+    configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False
+) -> AsyncIterator[World]:
     """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
     world = build(configuration.describe(name))
     try:

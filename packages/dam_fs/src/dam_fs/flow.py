@@ -1,7 +1,7 @@
 """Bounded pipelines of asynchronous work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ async def batched(
         yield batch
 
 
-async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[U]], width: int) -> AsyncIterator[U]:
+async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[U]], width: int) -> AsyncGenerator[U, None]:
     """``work`` over ``source`` with at most ``width`` under way; results as they come.
 
     It is pulled: nothing starts before somebody wants the result, so every stage of a pipeline is bounded. Leaving it waits

@@ -1,6 +1,5 @@
 """Taking files in: one read gives digests, media type and, where the content is new, a staged copy."""
 
-import errno
 import hashlib
 import os
 import stat
@@ -68,55 +67,81 @@ def take(found: Found, storage: Storage | None, *, force: bool = False) -> Taken
 def _read(found: Found, storage: Storage | None, *, force: bool) -> Taken | None:
     """``None`` where what was read is not what the file system now says."""
     fd = os.open(found.opened, _FLAGS)
-    staged: Staged | None = None
     try:
         before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode):
-            raise NotRegularError("not a regular file")
-        sha256, md5, size, head = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0, b""
-        buffer = _buffer()
-        while n := os.readv(fd, [buffer]) if hasattr(os, "readv") else _readinto(fd, buffer):
-            part = buffer[:n]
-            if not size:
-                head = bytes(part[:HEAD_BYTES])
-            size += n
-            sha256.update(part)
-            md5.update(part)
-            if storage is not None:
-                if (
-                    staged is None
-                    and not force
-                    and size == before.st_size
-                    and storage.length(sha256.hexdigest()) == size
-                ):
-                    storage = None  # all of it was in one chunk, and the store has it
-                    continue
-                staged = staged or storage.stage()
-                staged.write(part)
-        if storage is not None and staged is None:
-            staged = storage.stage()  # an empty file is content too
-        if staged is not None:
-            staged.close()
-        after = os.fstat(fd)
-        if (after.st_size, after.st_mtime_ns) != (size, before.st_mtime_ns):
-            _drop(staged)
-            return None
-    except BaseException:
-        _drop(staged)
-        raise
+        _require_regular(before.st_mode)
+        content = _Content(before.st_size, storage, force=force)
+        try:
+            buffer = _buffer()
+            while n := _read_into(fd, buffer):
+                content.take(buffer[:n])
+            staged = content.finish()
+            after = os.fstat(fd)
+            if (after.st_size, after.st_mtime_ns) != (content.size, before.st_mtime_ns):
+                content.drop()
+                return None
+        except BaseException:
+            content.drop()
+            raise
     finally:
         os.close(fd)
-    digest = sha256.digest()
-    if staged is not None and storage is not None and not force and storage.length(digest.hex()) == size:
-        staged.abandon()
-        staged = None
-    kind = media_type(head, size, os.path.basename(found.path))
-    return Taken(found.path, found.opened, size, before.st_mtime_ns, digest, md5.digest(), kind, staged)
+    kind = media_type(content.head, content.size, os.path.basename(found.path))
+    sha256, md5 = content.sha256.digest(), content.md5.digest()
+    return Taken(found.path, found.opened, content.size, before.st_mtime_ns, sha256, md5, kind, staged)
 
 
-def _drop(staged: Staged | None) -> None:
-    if staged is not None:
-        staged.abandon()
+class _Content:
+    """What has been read of a file so far: digests, the head, and the staged copy, if one is needed."""
+
+    def __init__(self, expected: int, storage: Storage | None, *, force: bool) -> None:
+        self.sha256 = hashlib.sha256()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.size = 0
+        self.head = b""
+        self._expected = expected
+        self._storage = storage
+        self._force = force
+        self._staged: Staged | None = None
+
+    def take(self, part: memoryview) -> None:
+        if not self.size:
+            self.head = bytes(part[:HEAD_BYTES])
+        self.size += len(part)
+        self.sha256.update(part)
+        self.md5.update(part)
+        if self._storage is None:
+            return
+        if self._staged is None:
+            if self.size == self._expected and self._is_stored():
+                self._storage = None  # all of it came in one part, and the store has it
+                return
+            self._staged = self._storage.stage()
+        self._staged.write(part)
+
+    def finish(self) -> Staged | None:
+        """The staged copy, written and closed; ``None`` where the store has the object already."""
+        if self._storage is not None and self._staged is None and not self._is_stored():
+            self._staged = self._storage.stage()  # an empty file is content too
+        if self._staged is not None:
+            self._staged.close()
+            if self._is_stored():
+                self.drop()
+        return self._staged
+
+    def drop(self) -> None:
+        if self._staged is not None:
+            self._staged.abandon()
+            self._staged = None
+
+    def _is_stored(self) -> bool:
+        return (
+            not self._force and self._storage is not None and self._storage.length(self.sha256.hexdigest()) == self.size
+        )
+
+
+def _require_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotRegularError("not a regular file")
 
 
 def _buffer() -> memoryview:
@@ -127,11 +152,9 @@ def _buffer() -> memoryview:
     return buffer
 
 
-def _readinto(fd: int, buffer: memoryview) -> int:
+def _read_into(fd: int, buffer: memoryview) -> int:
+    if hasattr(os, "readv"):
+        return os.readv(fd, [buffer])
     data = os.read(fd, len(buffer))
     buffer[: len(data)] = data
     return len(data)
-
-
-def is_missing(error: OSError) -> bool:
-    return error.errno in (errno.ENOENT, errno.ENOTDIR)

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
-
 from dam.core.transaction import MANY, WorldTransaction
 from dam.core.world import World
+from sqlalchemy import select
+
 from dam_fs.models import (
     ContentHashSha256Component,
     FileLocationComponent,
@@ -88,11 +88,8 @@ def _confirmed(
         found = by_key[key]  # type: ignore[index]
         if found.path in same or (found.size, found.mtime_ns) != (size, mtime_ns):
             continue
-        if storage_type == StorageType.CAS:
-            is_there = storage.length(identifier) == size  # type: ignore[arg-type]
-        else:
-            is_there = not copied and location_key == key
-        if is_there:
+        in_store = storage_type == StorageType.CAS
+        if storage.length(identifier) == size if in_store else not copied and location_key == key:  # type: ignore[arg-type]
             same[found.path] = entity_id  # type: ignore[assignment]
     return same
 

@@ -3,11 +3,11 @@
 import asyncio
 import os
 
-from sqlalchemy import select
-
 from dam.core.database import sqlite_file
 from dam.core.exceptions import SettingsError
 from dam.core.world import World
+from sqlalchemy import select
+
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import StoreComponent
 from dam_fs.settings import FsSettings
@@ -27,8 +27,10 @@ class FileOperationsResource:
         return self._storage.root
 
     async def storage(self, world: World, *, create: bool = True) -> LocalStorage:
-        """The store, ready to use; a new world's is made unless ``create`` is off. Raises ``StoreMissingError`` or ``StoreMismatchError``; never makes an empty one where
-        the database expects a full one."""
+        """The store, ready to use; a new world's is made unless ``create`` is off.
+
+        Raises ``StoreMissingError`` or ``StoreMismatchError``: where the database expects a store, none is ever made.
+        """
         async with self._lock:
             if not self._checked:
                 self._checked = await self._check(world, create=create)

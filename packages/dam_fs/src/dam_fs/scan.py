@@ -55,7 +55,7 @@ def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
     tree only, and never to folders, so no scan is endless.
     """
     for path in paths:
-        path = os.path.abspath(path)  # noqa: PLW2901
+        path = os.path.abspath(path)
         if reason := _protected(path, rules):
             yield LeftOut(path, reason)
             continue
@@ -89,7 +89,7 @@ def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
             yield LeftOut(folder, "the store of a world")
             continue
         if rules.ignore_file in names:
-            ignoring = [*ignoring, *_read_ignore_file(folder, rules.ignore_file)]  # noqa: PLW2901
+            ignoring = [*ignoring, *_read_ignore_file(folder, rules.ignore_file)]
         folders: list[tuple[str, list[_Ignoring]]] = []
         for entry in entries:
             try:

@@ -1,8 +1,7 @@
 """Settings of the file plugin."""
 
-from pydantic import Field
-
 from dam.models.config import ConfigComponent, SettingsModel, SettingsPath
+from pydantic import Field
 
 
 class FsSettings(SettingsModel):

@@ -60,6 +60,7 @@ class Storage(Protocol):
 
     def stage(self) -> Staged:
         """A new object without a name yet, to be written to."""
+        ...
 
     def publish(
         self, objects: Iterable[tuple[str, Staged]], *, found: Collection[str] = (), replacing: Collection[str] = ()
@@ -72,6 +73,7 @@ class Storage(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """Raises ``FileNotFoundError``."""
+        ...
 
     def local_path(self, key: str) -> str | None:
         """Where the object lies on this machine, if it does."""
@@ -101,6 +103,7 @@ class LocalStorage:
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
         self._objects = f"{self.root}/objects"
+        self._temporaries = f"{self.root}/tmp"  # noqa: S108  inside the store, not the system's
         self._numbers = count()
         self._temporary: str | None = None
         self._lock: FileLock | None = None
@@ -201,10 +204,10 @@ class LocalStorage:
             return self._temporary or self._make_own_folder()
 
     def _make_own_folder(self) -> str:
-        name = f"{self.root}/tmp/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        name = f"{self._temporaries}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(f"{self.root}/tmp", mode=0o700)
+                os.mkdir(self._temporaries, mode=0o700)
             self._lock = FileLock(f"{name}.lock", thread_local=False)
             self._lock.acquire()
             os.mkdir(name, mode=0o700)
@@ -226,7 +229,7 @@ class LocalStorage:
             _discard(lock)
 
     def _lock_files(self) -> Iterator[str]:
-        with os.scandir(f"{self.root}/tmp") as entries:
+        with os.scandir(self._temporaries) as entries:
             names = [entry.path for entry in entries if entry.name.endswith(".lock")]
         return (path for path in names if path != f"{self._temporary}.lock")
 

@@ -1,7 +1,7 @@
 """Commands that look at the content of one entity."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class _Contents(Protocol):
-    def open_stream(self, entity_id: int, depth: int = 0) -> AsyncIterator[BinaryIO | None]: ...  # pragma: no cover
+    def open_stream(self, entity_id: int, depth: int = 0) -> AbstractAsyncContextManager[BinaryIO | None]: ...
 
 
 class _World(Protocol):

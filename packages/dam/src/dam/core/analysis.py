@@ -79,10 +79,11 @@ def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> An
         problems.append(f"another analyzer has the name {candidate.algorithm.name!r} already")
     if not candidate.accepts or not all(pattern.count("/") == 1 or pattern == "*" for pattern in candidate.accepts):
         problems.append(f"accepts={candidate.accepts!r}; write media types such as ('image/*',)")
-    if not all(isinstance(c, type) and issubclass(c, Component) for c in candidate.produces):
+    if not all(is_component_class(c) for c in candidate.produces):
         problems.append(f"produces={candidate.produces!r}; write a tuple of component classes")
-    if candidate.command and not issubclass(candidate.command, AnalysisCommand):
-        problems.append(f"command={candidate.command.__name__} is not an AnalysisCommand")
+    command: object = candidate.command
+    if command is not None and not (isinstance(command, type) and issubclass(command, AnalysisCommand)):
+        problems.append(f"command={command!r} is not an AnalysisCommand")
     module = candidate.compute.name.partition(":")[0]
     if not _exists(module):
         problems.append(f"compute={candidate.compute.name!r}: there is no module {module!r}")
@@ -92,6 +93,10 @@ def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> An
             f"cannot register analyzer {candidate.algorithm.name!r}\n{lines}\n  see docs/reference/errors.md#dam106"
         )
     return candidate
+
+
+def is_component_class(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Component)
 
 
 def _exists(module: str) -> bool:

@@ -1,6 +1,6 @@
 """Errors of the core. Each class says what its reader should do; ``docs/reference/errors.md`` has a section for each code."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class DamError(Exception):
@@ -101,16 +101,6 @@ class SystemRunError(DamError):
     def __init__(self, what: str, system_name: str, cause: BaseException) -> None:
         super().__init__(f"{what}: {system_name} failed with {type(cause).__name__}: {cause}")
         self.system_name = system_name
-
-    def __reduce__(self) -> Any:
-        return (type(self)._restored, (self.message, self.system_name))
-
-    @classmethod
-    def _restored(cls, message: str, system_name: str) -> "SystemRunError":
-        error = cls.__new__(cls)
-        Exception.__init__(error, message)
-        error.system_name = system_name
-        return error
 
 
 class StageExecutionError(SystemRunError):

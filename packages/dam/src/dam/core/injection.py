@@ -95,11 +95,12 @@ class ProviderTable:
     def add(
         self,
         key: Any,
-        open: Open,
+        opening: Open,
         lifetime: Lifetime,
-        problem: "Callable[[World, Need], str | None] | None" = None,  # noqa: A002
+        problem: "Callable[[World, Need], str | None] | None" = None,
     ) -> None:
-        self._providers[key] = Provider(open, lifetime, len(self._providers), problem)
+        """``problem`` says, once the world is complete, why a need cannot be met there."""
+        self._providers[key] = Provider(opening, lifetime, len(self._providers), problem)
 
     def find(self, need: Need) -> Provider | None:
         if need.marker is not None:  # a marker says more than the type beneath it

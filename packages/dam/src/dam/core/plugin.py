@@ -95,19 +95,21 @@ def check_plugin_class(plugin: object) -> None:
             problems.append(f"{name} = {value!r} is not a subclass of {base.__name__}; it may be an empty one")
     if not callable(getattr(plugin, "build", None)):
         problems.append("it has no build(self, world)")
-    if (
-        not problems
-        and plugin.SettingsComponent.__settings__.model_fields.keys() != plugin.Settings.model_fields.keys()
-    ):  # type: ignore[attr-defined]
-        problems.append(
-            f"SettingsComponent does not store {plugin.Settings.__name__}; "  # type: ignore[attr-defined]
-            f"declare it as class {plugin.SettingsComponent.__name__}(ConfigComponent, settings={plugin.Settings.__name__})"  # type: ignore[attr-defined]
-        )
+    if not problems:
+        problems += _unstored(cast("type[Plugin]", plugin))  # it has both classes, as was just seen
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise PluginError(
             f"{plugin.__module__}.{plugin.__qualname__} is not a plugin\n{lines}\n  see docs/reference/errors.md#dam101"
         )
+
+
+def _unstored(plugin: type[Plugin]) -> list[str]:
+    settings, component = plugin.Settings, plugin.SettingsComponent
+    if component.__settings__.model_fields.keys() == settings.model_fields.keys():
+        return []
+    fix = f"declare it as class {component.__name__}(ConfigComponent, settings={settings.__name__})"
+    return [f"SettingsComponent does not store {settings.__name__}; {fix}"]
 
 
 def package_of(plugin: type[Plugin]) -> str:

@@ -28,7 +28,7 @@ def register(table: ProviderTable) -> None:
     table.add(Trigger, _trigger, "call")
     table.add(World, _world, "call")
     table.add(SettingsModel, _settings, "call", _unknown_settings)
-    table.add(ResourceMarker, _resource, "call")
+    table.add(ResourceMarker, _resource, "call", _missing_resource)
     table.add(WorldTransaction, _transaction, "scope")
     table.add(ReadingMarker, _session, "scope")
     table.add(WorldContext, _context, "call")
@@ -57,6 +57,10 @@ def _unknown_settings(world: "World", need: Need) -> str | None:
 @asynccontextmanager
 async def _resource(scope: Scope, need: Need) -> AsyncIterator[Any]:
     yield scope.world.get_resource(need.type)
+
+
+def _missing_resource(world: "World", need: Need) -> str | None:
+    return None if need.type in world.resources else f"no plugin of this world adds the resource {need.name}"
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, true
 
@@ -55,14 +55,14 @@ Filter = With | Without | Stale
 
 
 @overload
-def query(first: type[A], /, *filters: Filter) -> Select[tuple[A]]: ...
+def query(first: type[A], /, *filters: Filter) -> Select[A]: ...
 @overload
-def query(first: type[A], second: type[B], /, *filters: Filter) -> Select[tuple[A, B]]: ...
+def query(first: type[A], second: type[B], /, *filters: Filter) -> Select[A, B]: ...
 @overload
-def query(first: type[A], second: type[B], third: type[C], /, *filters: Filter) -> Select[tuple[A, B, C]]: ...
+def query(first: type[A], second: type[B], third: type[C], /, *filters: Filter) -> Select[A, B, C]: ...
 @overload
-def query(first: Filter, /, *filters: Filter) -> Select[tuple[int]]: ...
-def query(*parts: Any) -> Select[Any]:
+def query(first: Filter, /, *filters: Filter) -> Select[int]: ...
+def query(*parts: Any) -> Any:
     """``query(A, B, With(C), Without(D))``: the entities that have all named components, as a ``Select`` to go on with.
 
     Components come out as instances, layered ones as their effective row; with filters alone, entity ids come out.
@@ -70,13 +70,13 @@ def query(*parts: Any) -> Select[Any]:
     components: list[type[Component]] = [part for part in parts if isinstance(part, type)]
     filters = [part for part in parts if not isinstance(part, type)]
     if not components:
-        return select(Entity.id).where(*(f.condition(Entity.id) for f in filters))  # type: ignore[arg-type]
+        return select(Entity.id).where(*(f.condition(Entity.id) for f in filters))
     first, *others = components
-    statement: Select[Any] = select(*components)
+    statement = cast("Select[Any]", select(*components))
     for other in others:
         statement = statement.join(other, other.entity_id == first.entity_id)
     effective = [c.layer == EFFECTIVE for c in components if issubclass(c, LayeredComponent)]
-    return statement.where(*effective, *(f.condition(first.entity_id) for f in filters))  # type: ignore[arg-type]
+    return statement.where(*effective, *(f.condition(first.entity_id) for f in filters))
 
 
 def listed(components: Iterable[type[Component]], entity_id: Any = Entity.id) -> ColumnElement[bool]:

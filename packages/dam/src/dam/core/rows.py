@@ -1,18 +1,15 @@
 """How component instances become rows: one statement for each table, however many rows."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Insert, Table, TextClause, UniqueConstraint, or_, text
 
 from dam.models.core.base_component import Component
 
 
-@lru_cache(None)
 def insert_into(table: Table, dialect: str) -> Any:
     """An ``INSERT`` that knows ``ON CONFLICT``; only the dialect in use is imported."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
@@ -24,42 +21,62 @@ NEW_ENTITIES: dict[str, TextClause] = {
         "INSERT INTO dam_entity (id) SELECT NULL FROM n RETURNING id"
     ),
     "postgresql": text(
-        "INSERT INTO dam_entity SELECT nextval(pg_get_serial_sequence('dam_entity', 'id')) FROM generate_series(1, :n) RETURNING id"
+        "INSERT INTO dam_entity SELECT nextval(pg_get_serial_sequence('dam_entity', 'id')) "
+        "FROM generate_series(1, :n) RETURNING id"
     ),
 }
 """Any number of new entities in one statement, numbered by the database."""
 
 
-@dataclass(frozen=True)
 class Shape:
-    """One component class as rows. ``key`` is what makes two rows the same fact, ``()`` where nothing does;
-    ``identity`` says that the key is the primary key."""
+    """One component class as rows. ``key`` is what makes two rows the same fact, ``()`` where nothing does; ``identity``
+    says that the key is the primary key."""
 
-    table: Table
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-    identity: bool
-    values: Callable[[Component], tuple[Any, ...]]
-    key_of: Callable[[Component], tuple[Any, ...]]
+    def __init__(self, table: Table) -> None:
+        primary = tuple(c.key for c in table.primary_key.columns)
+        self.table = table
+        self.identity = "entity_id" in primary
+        own_id = set() if self.identity else set(primary)
+        self.columns = tuple(c.key for c in table.columns if c.key not in own_id and c.key != "run_id")
+        self.key = primary if self.identity else next(_natural_keys(table), ())
+        self.key_of = _getter(self.key)
+        self._values = _getter(self.columns)
+        self._statements: dict[tuple[str, bool], Insert] = {}
 
     def rows(self, components: Iterable[Component], run_id: int) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, self.values(c), strict=True), run_id=run_id) for c in components]
+        return [dict(zip(self.columns, self._values(c), strict=True), run_id=run_id) for c in components]
+
+    def write_statement(self, dialect: str, *, keep: bool) -> Insert:
+        """Adds rows. Where a key exists: ``keep`` leaves the old row alone, else it is updated unless the values are equal."""
+        if (dialect, keep) not in self._statements:
+            self._statements[dialect, keep] = self._write_statement(dialect, keep=keep)
+        return self._statements[dialect, keep]
+
+    def _write_statement(self, dialect: str, *, keep: bool) -> Insert:
+        statement: Any = insert_into(self.table, dialect)
+        changes = {name: statement.excluded[name] for name in self.columns if name not in self.key}
+        if not self.key:
+            return cast("Insert", statement)
+        if keep or not changes:
+            return cast("Insert", statement.on_conflict_do_nothing(index_elements=self.key))
+        differs = or_(*(self.table.c[name].is_distinct_from(value) for name, value in changes.items()))
+        changes["run_id"] = statement.excluded["run_id"]
+        return cast("Insert", statement.on_conflict_do_update(index_elements=self.key, set_=changes, where=differs))
 
 
-@lru_cache(None)
 def shape_of(cls: type[Component]) -> Shape:
-    table = cls.__table__
-    primary = tuple(c.key for c in table.primary_key.columns)
-    identity = "entity_id" in primary
-    own_id = set() if identity else set(primary)
-    columns = tuple(c.key for c in table.columns if c.key not in own_id and c.key != "run_id")
-    natural = (
-        tuple(c.columns.keys())
-        for c in table.constraints
-        if isinstance(c, UniqueConstraint) and "entity_id" in c.columns
-    )
-    key = primary if identity else next(natural, ())
-    return Shape(table, columns, key, identity, _getter(columns), _getter(key))
+    if cls not in _shapes:
+        _shapes[cls] = Shape(cls.__table__)
+    return _shapes[cls]
+
+
+_shapes: dict[type[Component], Shape] = {}
+
+
+def _natural_keys(table: Table) -> Iterator[tuple[str, ...]]:
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint) and "entity_id" in constraint.columns:
+            yield tuple(constraint.columns.keys())
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Component], tuple[Any, ...]]:
@@ -68,18 +85,3 @@ def _getter(names: tuple[str, ...]) -> Callable[[Component], tuple[Any, ...]]:
         single = attrgetter(names[0])
         return lambda c: (single(c),)
     return attrgetter(*names) if names else lambda _: ()
-
-
-@lru_cache(None)
-def write_statement(cls: type[Component], dialect: str, *, keep: bool) -> Insert:
-    """Adds a row. Where its key exists: ``keep`` leaves the old row alone, else it is updated unless the values are equal."""
-    shape = shape_of(cls)
-    statement = insert_into(shape.table, dialect)
-    changes = {name: statement.excluded[name] for name in shape.columns if name not in shape.key}
-    if not shape.key:
-        return statement  # type: ignore[no-any-return]
-    if keep or not changes:
-        return statement.on_conflict_do_nothing(index_elements=shape.key)  # type: ignore[no-any-return]
-    differs = or_(*(shape.table.c[name].is_distinct_from(value) for name, value in changes.items()))
-    changes["run_id"] = statement.excluded["run_id"]
-    return statement.on_conflict_do_update(index_elements=shape.key, set_=changes, where=differs)  # type: ignore[no-any-return]

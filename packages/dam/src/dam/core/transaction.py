@@ -15,7 +15,7 @@ from sqlalchemy.util import await_only
 
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
-from dam.core.rows import NEW_ENTITIES, insert_into, shape_of, write_statement
+from dam.core.rows import NEW_ENTITIES, insert_into, shape_of
 from dam.core.runs import RunRecord
 from dam.events import Event
 from dam.models.core.base_class import Base
@@ -123,16 +123,17 @@ class WorldTransaction:
         statement = insert_into(column.table, self._dialect).on_conflict_do_nothing(index_elements=[column])
         rows = shape_of(type(keys[0])).rows(keys, self.run.id or 0)
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
-        won = {value: entity_id for entity_id, value in inserted}
+        won = {value: entity_id for entity_id, value in inserted.tuples()}
         if lost := set(ids) - set(won.values()):
             await connection.execute(delete(Entity.__table__).where(Entity.__table__.c.id.in_(lost)))  # type: ignore[arg-type]
         return won
 
     async def _owners(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
-        connection, owners = await self.session.connection(), {}
+        connection = await self.session.connection()
+        owners: dict[Any, int] = {}
         for part in _parts(values):
             rows = await connection.execute(select(column, column.table.c.entity_id).where(column.in_(part)))
-            owners.update({value: entity_id for value, entity_id in rows})
+            owners.update(rows.tuples().all())
         return owners
 
     # -- components
@@ -254,8 +255,8 @@ class WorldTransaction:
         """Flushes and commits; ``whole`` says that nothing of the run comes after it."""
         if self._doom is not None:
             raise TransactionDoomedError(
-                f"a nested command failed with {type(self._doom).__name__}: {self._doom}; its error was caught, but what it wrote "
-                "is part of this transaction; dispatch it inside 'async with transaction.savepoint()' if it may fail"
+                f"a nested command failed with {type(self._doom).__name__}: {self._doom}; its error was caught, but what it "
+                "wrote is part of this transaction; dispatch it inside 'async with transaction.savepoint()' if it may fail"
             ) from self._doom
         await self.flush()
         if self._begun and whole:
@@ -309,7 +310,7 @@ class WorldTransaction:
             for keep in (True, False):
                 if components := [p.component for p in ordered if p.keep is keep]:
                     rows = shape_of(cls).rows(components, self.run.id or 0)
-                    connection.execute(write_statement(cls, self._dialect, keep=keep), rows)
+                    connection.execute(shape_of(cls).write_statement(self._dialect, keep=keep), rows)
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
 
@@ -330,7 +331,7 @@ class WorldTransaction:
                 effective.append({"entity_id": entity_id, "layer": EFFECTIVE, **values, "run_id": self.run.id})
             self._show_held(session, cls, entity_id, values)
         if effective:
-            connection.execute(write_statement(cls, self._dialect, keep=False), effective)
+            connection.execute(shape.write_statement(self._dialect, keep=False), effective)
         for part in _parts([entity_id for entity_id, rows in layers.items() if not rows]):
             connection.execute(delete(shape.table).where(shape.table.c.entity_id.in_(part)))
 

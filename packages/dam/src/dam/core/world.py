@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,19 +17,20 @@ from dam.core import providers
 from dam.core.analysis import Analyses, Analyzer, analyse_entities, analyse_stream
 from dam.core.content import Contents, Opener, OpenerTable
 from dam.core.database import connect, sqlite_file
-from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError
+from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SystemDefinitionError
 from dam.core.executor import SystemExecutor
-from dam.core.injection import Need, ProviderTable, Scope
+from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, schema_states, upgrade
 from dam.core.plugin import Plugin, check_plugin_class, package_of
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
-from dam.core.systems import System, WorldScheduler, entered, system
+from dam.core.systems import WorldScheduler, entered, system
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
 from dam.events import Event
 from dam.models.config import SettingsModel, WorldConfig
 from dam.models.core.base_component import Component, MarkerComponent
 
+S = TypeVar("S", bound=SettingsModel)
 T = TypeVar("T")
 R = TypeVar("R")
 E = TypeVar("E")
@@ -130,12 +131,22 @@ class World:
         """Raises ``NoResourceError``."""
         return self.resources.get(resource_type)
 
-    def settings_of(self, settings_type: type[T]) -> T:
+    def settings_of(self, settings_type: type[S]) -> S:
         """A plugin's settings in this world, by their class."""
-        found = self.settings.get(settings_type)  # type: ignore[call-overload]
-        if found is None:
+        if settings_type not in self.settings:
             raise PluginError(f"no plugin of world {self.name!r} has the settings {settings_type.__name__}")
-        return found  # type: ignore[no-any-return]  # keyed by its own class
+        return cast("S", self.settings[settings_type])  # keyed by its own class
+
+    def check_systems(self) -> None:
+        """Looks, once all plugins are in, whether what systems ask for is there. Raises ``SystemDefinitionError``."""
+        problems = [
+            f"cannot run system {each.where}\n  parameter {name!r}: {problem}"
+            for each in self.scheduler.systems
+            for name, provider in each.plan.providers.items()
+            if provider.problem and (problem := provider.problem(self, each.plan.needs[name]))
+        ]
+        if problems:
+            raise SystemDefinitionError("\n".join(problems) + "\n  see docs/reference/errors.md#dam103")
 
     def _report(self, problem: DamError) -> None:
         """While a plugin is built its mistakes are collected, so that all of them are shown at once."""
@@ -274,6 +285,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an id without a name, as in containers
         return "unknown"
-
-
-BOUND_WORLD = Need(World)

@@ -40,6 +40,7 @@ def create_world_from_components(
     for component in components:
         if component is not core[0]:
             world.add_plugin(_plugin_of(component, available), _validated(component, base))
+    world.check_systems()
     _worlds[config.name] = world
     return world
 

@@ -1,5 +1,6 @@
 """Settings: validated when read, stored as components, one definition for both forms."""
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -43,7 +44,7 @@ class ConfigComponent(UniqueComponent, hides_entity=True):
     def __init_subclass__(cls, settings: type[SettingsModel] | None = None, **kw: Any) -> None:
         if settings is not None:
             cls.__settings__ = settings
-            annotations = cls.__dict__.get("__annotations__", {})
+            annotations = dict(inspect.get_annotations(cls))
             for name, column_type in _columns(settings):
                 annotations[name] = Mapped[Any]
                 setattr(cls, name, mapped_column(column_type, nullable=True, default=None, info=HIDDEN))

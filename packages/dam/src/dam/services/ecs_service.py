@@ -33,8 +33,9 @@ async def find_entities_with(
     session: AsyncSession, present: Sequence[type[Component]], absent: Sequence[type[Component]] = ()
 ) -> list[int]:
     """Ids of the entities that have all of ``present`` and none of ``absent``."""
-    first, *others = [*(With(c) for c in present), *(Without(c) for c in absent)]
-    return list(await session.scalars(query(first, *others)))
+    filters: list[With | Without] = [*map(With, present), *map(Without, absent)]
+    first, *others = filters
+    return list((await session.scalars(query(first, *others))).all())
 
 
 async def get_components_of(session: AsyncSession, entity_ids: Sequence[int], component: type[C]) -> dict[int, list[C]]:

@@ -17,12 +17,22 @@ def register(app: typer.Typer) -> None:
 
 def add_asset(
     ctx: typer.Context,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH…", help="Files; folders with --recursive.", show_default=False)] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH…", help="Files; folders with --recursive.", show_default=False)
+    ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Add the files below folders as well.")] = False,
-    no_copy: Annotated[bool, typer.Option("--no-copy", help="Record where the files are; leave their bytes there.")] = False,
-    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what matches, as in a .gitignore.")] = None,
-    files_from: Annotated[str | None, typer.Option(metavar="FILE", help="Read paths from FILE, one a line; - is stdin.")] = None,
-    null: Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end with a NUL, not with a line.")] = False,
+    no_copy: Annotated[
+        bool, typer.Option("--no-copy", help="Record where the files are; leave their bytes there.")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out what matches, as in a .gitignore.")
+    ] = None,
+    files_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Read paths from FILE, one a line; - is stdin.")
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Paths of --files-from end with a NUL, not with a line.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
     json: JsonOption = False,
 ) -> None:

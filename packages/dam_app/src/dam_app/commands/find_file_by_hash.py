@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("find-file-by-hash", epilog="Example: dam-cli find-file-by-hash --file picture.jpg --hash-type md5")(find_file_by_hash)
+    app.command("find-file-by-hash", epilog="Example: dam-cli find-file-by-hash --file picture.jpg --hash-type md5")(
+        find_file_by_hash
+    )
 
 
 def find_file_by_hash(
     ctx: typer.Context,
     hash_value: Annotated[str | None, typer.Argument(metavar="HASH", help="The hash, in hexadecimal.")] = None,
     hash_type: Annotated[str, typer.Option("--hash-type", metavar="sha256|md5", help="Which hash it is.")] = "sha256",
-    file: Annotated[str | None, typer.Option("--file", "-f", metavar="PATH", help="Take the hash of this file instead.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", "-f", metavar="PATH", help="Take the hash of this file instead.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Find assets by the hash of their content, and show everything about them."""

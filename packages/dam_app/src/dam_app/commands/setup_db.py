@@ -25,7 +25,16 @@ def setup_db(ctx: typer.Context, json: JsonOption = False) -> None:
             behind = await world.setup()
             for state in await world.schema_states():
                 was = next((s.current for s in behind if s.tree == state.tree), state.current)
-                record = {"plugin": state.tree.owner, "from": was, "to": state.current, "upgraded": was != state.current}
-                output.item(record, f"{state.tree.owner}\t{state.current}" + ("" if was == state.current else f"\t(was {was or 'new'})"))
+                record = {
+                    "plugin": state.tree.owner,
+                    "from": was,
+                    "to": state.current,
+                    "upgraded": was != state.current,
+                }
+                output.item(
+                    record,
+                    f"{state.tree.owner}\t{state.current}"
+                    + ("" if was == state.current else f"\t(was {was or 'new'})"),
+                )
 
     run(options, work)

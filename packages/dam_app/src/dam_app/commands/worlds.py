@@ -26,7 +26,15 @@ def list_worlds(ctx: typer.Context, json: JsonOption = False) -> None:
         if not output.json:
             output.table(
                 ("", "name", "database", "plugins"),
-                [["*" if row["chosen"] else "", row["name"], row["error"] or row["database"], ", ".join(row["plugins"])] for row in rows],
+                [
+                    [
+                        "*" if row["chosen"] else "",
+                        row["name"],
+                        row["error"] or row["database"],
+                        ", ".join(row["plugins"]),
+                    ]
+                    for row in rows
+                ],
             )
 
     run(options, work)

@@ -1,10 +1,9 @@
 """The store that a world's objects lie in."""
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
-
 from dam.models.core.base_component import UniqueComponent
 from dam.models.core.fields import HIDDEN, UNINDEXED
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
 
 
 class StoreComponent(UniqueComponent, namespace="store", hides_entity=True):

@@ -3,10 +3,11 @@
 import functools
 import os
 from collections.abc import Sequence
-
-from sqlalchemy import select
+from typing import BinaryIO
 
 from dam.core.content import ContentSource, OpenRequest
+from sqlalchemy import select
+
 from dam_fs.models import (
     FileLocationComponent,
     FilePropertiesComponent,
@@ -56,7 +57,11 @@ class FileOpener:
         elif not _is_unchanged(path, size, times.get((location.entity_id, location.location_key))):
             return None
         digest = bytes.fromhex(location.content_identifier)
-        return ContentSource(functools.partial(open, path, "rb"), size, media_type, digest, path)
+        return ContentSource(functools.partial(_open, path), size, media_type, digest, path)
+
+
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")
 
 
 def _is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:

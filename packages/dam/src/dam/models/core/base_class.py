@@ -1,10 +1,11 @@
 """The declarative base: every table class is a dataclass with keyword arguments."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, dataclass_transform
 
 from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, MappedColumn, mapped_column
+from sqlalchemy.orm.decl_api import DCTransformDeclarative
 
 from dam.models.core.types import ID, UtcDateTime
 
@@ -18,7 +19,12 @@ NAMING = {
 }
 
 
-class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(MappedColumn, mapped_column))
+class _KeywordDataclass(DCTransformDeclarative):
+    """Tells type checkers what ``kw_only=True`` below means for subclasses."""
+
+
+class Base(MappedAsDataclass, DeclarativeBase, metaclass=_KeywordDataclass, kw_only=True, eq=False):
     """Root of all mapped classes of the core and of plugins; they share one ``MetaData``."""
 
     __abstract__ = True

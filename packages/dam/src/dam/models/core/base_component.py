@@ -1,6 +1,6 @@
 """The shapes a component can have."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import String, Table, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
@@ -25,10 +25,13 @@ class Component(Base):
     """
 
     __abstract__ = True
-    __table__: ClassVar[Table]  # type: ignore[assignment]  # components are always mapped to one table
+    # every component is mapped to a table of its own, never to a join
+    __table__: ClassVar[Table]  # pyright: ignore[reportIncompatibleVariableOverride]
     __namespace__: ClassVar[str]
     __aliases__: ClassVar[dict[str, str]] = {}
     __hides_entity__: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        entity_id: Mapped[int]  # each shape declares its own
 
     @declared_attr
     def run_id(cls) -> Mapped[int | None]:  # noqa: N805
