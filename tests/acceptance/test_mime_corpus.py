@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
+
 from dam_fs.mime import HEAD_BYTES, media_type
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 import pytest
+
 from dam.analysis.blob import Blob
 from dam.analysis.facts import load_facts
 from dam.analysis.jobs import Compute, Failure, Job, Limits

@@ -13,10 +13,11 @@ import zipfile
 import zlib
 
 import pytest
-from dam_fs.mime import HEAD_BYTES, media_type
-from dam_fs.mime_table import SIGNATURES, TEXT_NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dam_fs.mime import HEAD_BYTES, media_type
+from dam_fs.mime_table import SIGNATURES, TEXT_NAMES
 
 
 def of(content: bytes, name: str = "") -> str:

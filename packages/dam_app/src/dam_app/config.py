@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dam.core.exceptions import NoSuchWorldError, SettingsError
-from dam.core.plugin import PluginReport, discover, normalised, required
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
 from platformdirs import user_config_dir, user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dam.core.exceptions import NoSuchWorldError, SettingsError
+from dam.core.plugin import PluginReport, discover, normalised, required
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
 
 DEFAULT_WORLD = "default"
 FILE = "dam.toml"

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dam.core.stages import SystemStage
 from dam.core.world import World
-from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
-
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
+from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -7,10 +7,9 @@ from typing import Any
 
 from dam.models.core.base_component import Component, LayeredComponent
 from dam.models.core.types import PathType
-from dam_fs.models import FilePropertiesComponent
-
 from dam_app.output import Output, human_size, path_fields, safe
 from dam_app.services import Asset, Listed, values_of
+from dam_fs.models import FilePropertiesComponent
 
 
 def print_asset(output: Output, asset: Asset) -> None:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Select, inspect, select
+
 from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError
 from dam.core.query import listed
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.entity import Entity
+from dam_app.config import Configuration
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
-from sqlalchemy import Select, inspect, select
-
-from dam_app.config import Configuration
 
 HASHES: dict[str, tuple[type[ContentHashSha256Component] | type[ContentHashMd5Component], int]] = {
     "sha256": (ContentHashSha256Component, 32),

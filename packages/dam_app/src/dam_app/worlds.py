@@ -8,12 +8,11 @@ from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError
 from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
+from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
 from dam_fs.resources import storage_folder
 from dam_fs.settings import FsSettingsComponent
 from dam_fs.storage import LocalStorage
-
-from dam_app.config import Configuration, WorldDescription, load_configuration
 
 Say = Callable[[str], None]
 

@@ -2,7 +2,6 @@
 
 from dam.core.plugin import Plugin
 from dam.core.world import World
-
 from dam_fs import models
 from dam_fs.resources import FileOperationsResource, storage_folder
 from dam_fs.settings import FsSettings, FsSettingsComponent

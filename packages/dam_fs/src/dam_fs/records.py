@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dam.core.transaction import MANY, WorldTransaction
-from dam.core.world import World
 from sqlalchemy import select
 
+from dam.core.transaction import MANY, WorldTransaction
+from dam.core.world import World
 from dam_fs.models import (
     ContentHashSha256Component,
     FileLocationComponent,

@@ -3,11 +3,11 @@
 import asyncio
 import os
 
+from sqlalchemy import select
+
 from dam.core.database import sqlite_file
 from dam.core.exceptions import SettingsError
 from dam.core.world import World
-from sqlalchemy import select
-
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import StoreComponent
 from dam_fs.settings import FsSettings

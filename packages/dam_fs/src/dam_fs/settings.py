@@ -1,7 +1,8 @@
 """Settings of the file plugin."""
 
-from dam.models.config import ConfigComponent, SettingsModel, SettingsPath
 from pydantic import Field
+
+from dam.models.config import ConfigComponent, SettingsModel, SettingsPath
 
 
 class FsSettings(SettingsModel):

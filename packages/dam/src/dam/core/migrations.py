@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dam.core.derived_schema import PREFIX, derive, digest_of
 from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
 from dam.models.core.base_class import Base
 
@@ -28,7 +29,10 @@ _TABLE_NAMES = {
 
 @dataclass(frozen=True)
 class RevisionTree:
-    """The revisions of one package: ``PACKAGE/migrations/NNNN_what.py``, in one line, ``NNNN`` being the revision's id."""
+    """The revisions of one package: ``PACKAGE/migrations/NNNN_what.py``, in one line, ``NNNN`` being the revision's id.
+
+    A package without any gets its tables by derivation from its components.
+    """
 
     owner: str
     package: str
@@ -51,9 +55,13 @@ class RevisionTree:
         names = sorted(p.name for p in self.folder.iterdir()) if self.folder else []
         return [match[1] for name in names if (match := _REVISION_FILE.fullmatch(name))]
 
-    @property
+    @cached_property
     def head(self) -> str | None:
-        return self.revisions[-1] if self.revisions else None
+        """The newest revision; of a package that has written none, what its tables amount to; ``None`` without tables."""
+        if self.revisions:
+            return self.revisions[-1]
+        tables = [table for table in Base.metadata.tables.values() if self.owns(table)]
+        return digest_of(tables) if tables else None
 
     def owns(self, table: Table) -> bool:
         return _owners().get(table.name) == self.package
@@ -77,7 +85,12 @@ class SchemaState:
 
     @property
     def is_too_new(self) -> bool:
-        return self.current is not None and self.current not in self.tree.revisions
+        return self.current is not None and self.current not in self.tree.revisions and not self.is_derived
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the tables were made when their package had no revisions."""
+        return self.current is not None and self.current.startswith(PREFIX)
 
 
 async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
@@ -127,6 +140,12 @@ def _upgrade(connection: Connection, trees: Sequence[RevisionTree]) -> list[Sche
         check_states(newer, "?")
     behind = [state for state in states if not state.is_current]
     for state in behind:
+        if not state.tree.revisions:
+            derive(connection, state.tree, context_options(state.tree))
+            continue
+        if state.is_derived:  # its first revision describes the tables that are there already
+            stamp = text(f"UPDATE {state.tree.version_table} SET version_num = :first")  # noqa: S608  our own name
+            connection.execute(stamp, {"first": state.tree.revisions[0]})
         migrate(connection, state.tree, "head")
     return behind
 

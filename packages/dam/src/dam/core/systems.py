@@ -131,7 +131,8 @@ class WorldScheduler:
         many = getattr(compiled.trigger, "many_handlers", True)
         if registered and not many:
             raise HandlerConflictError(
-                f"{compiled.trigger.__name__} has a handler already\n  first:  {registered[0].where}\n  second: {compiled.where}\n"
+                f"{compiled.trigger.__name__} has a handler already\n"
+                f"  first:  {registered[0].where}\n  second: {compiled.where}\n"
                 "  set many_handlers = True on the command's class if several may answer it"
             )
         registered.append(compiled)

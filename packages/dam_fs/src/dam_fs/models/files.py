@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
+from sqlalchemy import LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.models.core.base_component import BaseComponent, UniqueComponent
 from dam.models.core.fields import HIDDEN, UNINDEXED
 from dam.models.core.types import PathType
-from sqlalchemy import LargeBinary, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
 
 
 class StorageType(StrEnum):

@@ -1,8 +1,9 @@
 """Digests of content."""
 
-from dam.models.core.base_component import UniqueComponent
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
+
+from dam.models.core.base_component import UniqueComponent
 
 
 class ContentHashSha256Component(UniqueComponent, namespace="sha256", aliases={"hash": "hash_value"}):

@@ -1,9 +1,10 @@
 """The store that a world's objects lie in."""
 
-from dam.models.core.base_component import UniqueComponent
-from dam.models.core.fields import HIDDEN, UNINDEXED
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
+
+from dam.models.core.base_component import UniqueComponent
+from dam.models.core.fields import HIDDEN, UNINDEXED
 
 
 class StoreComponent(UniqueComponent, namespace="store", hides_entity=True):

@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from dam.core.content import ContentSource, OpenRequest
 from sqlalchemy import select
 
+from dam.core.content import ContentSource, OpenRequest
 from dam_fs.models import (
     FileLocationComponent,
     FilePropertiesComponent,

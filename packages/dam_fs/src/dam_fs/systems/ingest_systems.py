@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
+
 from dam.core.analysis import Analysis, Work, due, record, recorded
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
-
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
 from dam_fs.flow import batched, chunks, spread
 from dam_fs.intake import ChangedWhileReadError, NotRegularError, Taken, take
