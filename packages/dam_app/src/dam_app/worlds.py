@@ -55,13 +55,19 @@ async def _prepare(world: World, say: Say, *, setup: bool) -> None:
     is_new = file is not None and not (os.path.exists(file) and os.path.getsize(file))
     if is_new and file is not None:
         _refuse_orphaned_store(world, file)
-        os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
+        make_folder(world)
     states = await world.schema_states()
     if file is not None and all(state.current is None for state in states):
         await world.setup()
         say(f"set up world {world.name!r}: {file}")
     elif not setup:
         await world.check_schema()
+
+
+def make_folder(world: World) -> None:
+    """The folder of an embedded database; SQLite makes the file, but not that."""
+    if file := sqlite_file(world.config.database_url):
+        os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
 
 
 def _refuse_orphaned_store(world: World, file: str) -> None:

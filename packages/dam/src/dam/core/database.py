@@ -92,4 +92,4 @@ def _explain_sqlite(context: ExceptionContext) -> None:
     number = getattr(context.original_exception, "sqlite_errorcode", None)
     if number is not None and (known := _SQLITE.get(number & 0xFF)):
         kind, text = known
-        context.chained_exception = kind(f"{text} ({context.original_exception})")
+        raise kind(f"{text} ({context.original_exception})")
