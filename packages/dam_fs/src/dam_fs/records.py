@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from dam.core.transaction import MANY, WorldTransaction
+from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam_fs.models import (
     ContentHashSha256Component,
@@ -37,10 +37,8 @@ async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, K
         return known
     sha256, location, source = ContentHashSha256Component, FileLocationComponent, OriginalSourceInfoComponent
     async with world.reading() as session:
-        for start in range(0, len(digests), MANY):
-            owners = select(sha256.entity_id, sha256.hash_value).where(
-                sha256.hash_value.in_(digests[start : start + MANY])
-            )
+        for part in parts(digests):
+            owners = select(sha256.entity_id, sha256.hash_value).where(sha256.hash_value.in_(part))
             by_id = {
                 entity_id: known.setdefault(digest, Known(entity_id))
                 for entity_id, digest in await session.execute(owners)

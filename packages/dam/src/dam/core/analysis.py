@@ -20,7 +20,7 @@ from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
 from dam.core.content import ContentSource
 from dam.core.exceptions import AnalyzerDefinitionError
-from dam.core.transaction import MANY, WorldTransaction
+from dam.core.transaction import WorldTransaction, parts
 from dam.models.config import WorldConfig
 from dam.models.core.base_component import EFFECTIVE, PERSON, BaseComponent, Component, LayeredComponent
 from dam.models.derivation import DerivationComponent
@@ -251,9 +251,9 @@ async def recorded(session: AsyncSession, entity_ids: Sequence[int], analyzers: 
     """What these analyzers have left on record; one statement for a thousand entities."""
     row, names = DerivationComponent, [a.algorithm.name for a in analyzers]
     found: dict[tuple[int, str], tuple[int, bytes | None, bytes | None]] = {}
-    for start in range(0, len(entity_ids), MANY):
+    for part in parts(entity_ids):
         query = select(row.entity_id, row.algorithm, row.version, row.parameters_digest, row.input_digest).where(
-            row.entity_id.in_(entity_ids[start : start + MANY]), row.algorithm.in_(names)
+            row.entity_id.in_(part), row.algorithm.in_(names)
         )
         for entity_id, name, version, parameters, digest in (await session.execute(query)).tuples():
             found[entity_id, name] = (version, parameters, digest)

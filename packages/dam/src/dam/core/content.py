@@ -5,12 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.core.exceptions import DamError
+from dam.core.transaction import parts
 from dam.models.core.base_component import Component
 
 if TYPE_CHECKING:
@@ -80,8 +82,8 @@ class Contents:
         found: dict[int, list[ContentSource]] = {entity_id: [] for entity_id in entity_ids}
         async with self._world.reading() as session:
             request = OpenRequest(session, depth, self)
-            for location, opener in self._openers:
-                query = select(location).where(location.entity_id.in_(found)).order_by(location.entity_id)
+            for (location, opener), part in product(self._openers, list(parts(list(found)))):
+                query = select(location).where(location.entity_id.in_(part)).order_by(location.entity_id)
                 rows = list(await session.scalars(query))
                 for row, source in zip(rows, await opener(request, rows), strict=True) if rows else ():
                     if source is not None:

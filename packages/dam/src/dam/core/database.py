@@ -30,6 +30,11 @@ def connect(database_url: str) -> AsyncEngine:
     return engine
 
 
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine for connections that only read: they hold no transaction open and never the write lock."""
+    return engine.execution_options(dam_reading=True, isolation_level="AUTOCOMMIT")
+
+
 def sqlite_file(database_url: str) -> str | None:
     """The file of an embedded database, or ``None`` for a server's."""
     url = make_url(database_url)
@@ -58,11 +63,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     # Read, then write, in a deferred transaction fails at once when somebody else wrote in between, whatever the timeout.
+    # Reading takes no transaction: each statement sees what is committed, and no old snapshot keeps the log from shrinking.
     options = connection.get_execution_options()
     if options.get("dam_migrating"):  # a table is altered by copying and dropping it, which would cascade
         connection.connection.dbapi_connection.cursor().execute("PRAGMA foreign_keys=OFF")
-    reading = options.get("dam_reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if not options.get("dam_reading"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 _SQLITE: dict[int, tuple[type[DamError], str]] = {

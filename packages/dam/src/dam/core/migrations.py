@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dam.core.database import reading
 from dam.core.derived_schema import PREFIX, derive, digest_of
 from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
 from dam.models.core.base_class import Base
@@ -95,7 +96,7 @@ class SchemaState:
 
 async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
     """Reads the version tables; two statements, whatever the number of plugins."""
-    async with engine.execution_options(dam_reading=True).connect() as connection:
+    async with reading(engine).connect() as connection:
         return await connection.run_sync(_states, list(trees))
 
 

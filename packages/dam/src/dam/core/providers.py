@@ -89,6 +89,6 @@ async def _context(scope: Scope, _need: Need) -> AsyncIterator[WorldContext]:
 @asynccontextmanager
 async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[Any]]:
     (marker,) = need.arguments
-    async with open_reading_session(scope.world.engine) as session:
+    async with scope.world.bound(scope).reading() as session:
         query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
         yield MarkedEntityList(await session.scalars(query))

@@ -13,6 +13,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlalchemy.util import await_only
 
+from dam.core.database import reading
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
 from dam.core.rows import NEW_ENTITIES, insert_into, shape_of
@@ -83,7 +84,7 @@ class WorldTransaction:
         """Deletes entities with all their components. Deleting what is not there is no error."""
         await self.flush()
         await self.session.run_sync(self._begin)
-        for part in _parts(entity_ids):
+        for part in parts(entity_ids):
             await self.session.execute(delete(Entity).where(Entity.id.in_(part)))
         gone = set(entity_ids)
         for held in [c for c in self.session if isinstance(c, Component) and c.entity_id in gone]:
@@ -133,7 +134,7 @@ class WorldTransaction:
     async def _owners(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
         connection = await self.session.connection()
         owners: dict[Any, int] = {}
-        for part in _parts(values):
+        for part in parts(values):
             rows = await connection.execute(select(column, column.table.c.entity_id).where(column.in_(part)))
             owners.update(rows.tuples().all())
         return owners
@@ -191,14 +192,14 @@ class WorldTransaction:
         """Removes every component of that class from these entities."""
         await self.flush()
         await self.session.run_sync(self._begin)
-        for part in _parts(entity_ids):
+        for part in parts(entity_ids):
             await self.session.execute(delete(cls).where(cls.entity_id.in_(part)))
 
     async def remove_layer(self, cls: type[LayeredComponent], layer: str, entity_ids: Sequence[int]) -> None:
         """Takes one source's word back; the effective rows follow."""
         await self.flush()
         await self.session.run_sync(self._begin)
-        for part in _parts(entity_ids):
+        for part in parts(entity_ids):
             await self.session.execute(delete(cls).where(cls.entity_id.in_(part), cls.layer == layer))
         self._layered.setdefault(cls, set()).update(entity_ids)
 
@@ -321,7 +322,7 @@ class WorldTransaction:
         shape, connection = shape_of(cls), session.connection()
         names = [name for name in shape.columns if name not in shape.key]
         layers: dict[int, list[Any]] = {entity_id: [] for entity_id in entity_ids}
-        for part in _parts(sorted(entity_ids)):
+        for part in parts(sorted(entity_ids)):
             query = select(shape.table).where(shape.table.c.entity_id.in_(part), shape.table.c.layer != EFFECTIVE)
             for row in connection.execute(query).mappings():
                 layers[row["entity_id"]].append(row)
@@ -334,7 +335,7 @@ class WorldTransaction:
             self._show_held(session, cls, entity_id, values)
         if effective:
             connection.execute(shape.write_statement(self._dialect, keep=False), effective)
-        for part in _parts([entity_id for entity_id, rows in layers.items() if not rows]):
+        for part in parts([entity_id for entity_id, rows in layers.items() if not rows]):
             connection.execute(delete(shape.table).where(shape.table.c.entity_id.in_(part)))
 
     def _show_held(self, session: Session, cls: type[LayeredComponent], entity_id: int, values: dict[str, Any]) -> None:
@@ -362,19 +363,27 @@ async def open_transaction(engine: AsyncEngine, run: RunRecord, *, whole: bool) 
 @asynccontextmanager
 async def open_reading_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """A session that takes no write lock; a write through it raises ``ReadOnlySessionError``."""
-    reading = engine.execution_options(dam_reading=True)
-    async with AsyncSession(reading, expire_on_commit=False, autoflush=False) as session:
-        event.listen(session.sync_session, "before_flush", _refuse_writes)
+    async with AsyncSession(reading(engine), expire_on_commit=False, autoflush=False) as session:
+        event.listen(session.sync_session, "do_orm_execute", _refuse_statement)
+        event.listen(session.sync_session, "before_flush", lambda flushed, *_: _refuse_changes(flushed))
         yield session
-        if session.new or session.dirty or session.deleted:
-            _refuse_writes(session.sync_session, None, None)
+        _refuse_changes(session.sync_session)
 
 
-def _refuse_writes(session: Session, _context: Any, _instances: Any) -> None:
-    changed = [type(instance).__name__ for instance in (*session.new, *session.dirty, *session.deleted)]
-    raise ReadOnlySessionError(
-        f"a WorldSession only reads, and {', '.join(sorted(set(changed)))} was changed through it; "
-        "ask for a WorldTransaction and write with its methods"
+def _refuse_statement(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        raise _read_only(type(state.statement).__name__.lower())
+
+
+def _refuse_changes(session: Session) -> None:
+    changed = {type(instance).__name__ for instance in (*session.new, *session.dirty, *session.deleted)}
+    if changed:
+        raise _read_only(f"a changed {', '.join(sorted(changed))}")
+
+
+def _read_only(what: str) -> ReadOnlySessionError:
+    return ReadOnlySessionError(
+        f"a WorldSession only reads, and it was given {what}; ask for a WorldTransaction and write with its methods"
     )
 
 
@@ -388,7 +397,8 @@ def _key_column(cls: type[Component]) -> Any:
     return columns[0]
 
 
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """``values`` in pieces that one ``IN`` can take."""
     for start in range(0, len(values), MANY):
         yield values[start : start + MANY]
 
