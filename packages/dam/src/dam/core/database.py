@@ -22,7 +22,13 @@ def connect(database_url: str) -> AsyncEngine:
         raise SettingsError(_bad_url(database_url)) from e
     if url.drivername not in DRIVERS:
         raise SettingsError(_bad_url(url.render_as_string()))
-    engine = create_async_engine(url)
+    try:
+        engine = create_async_engine(url)
+    except ModuleNotFoundError as e:
+        raise SettingsError(
+            f"database_url={url.render_as_string()!r} needs the driver {e.name}, which is not installed; install the extra "
+            "'postgresql' of dam-ecs"
+        ) from e
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)

@@ -1,6 +1,7 @@
 """The stream of events that a dispatch is."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -47,6 +48,22 @@ class SystemExecutor(Generic[R, E]):
     ) -> None:
         await self.aclose()
 
+    async def answered(self, answers: Answers | None = None) -> AsyncGenerator[E | Result[R], None]:
+        """All events but the requests: those are answered by the table. One that it does not know raises
+        ``UnansweredRequestError``; it is never waited for."""
+        async with self:
+            answer: object = None
+            while True:
+                try:
+                    event = await self.asend(answer)
+                except StopAsyncIteration:
+                    return
+                if isinstance(event, BaseRequest):
+                    answer = await _answer(event, answers or {})
+                else:
+                    answer = None
+                    yield event
+
     def __await__(self) -> Generator[Any, None, None]:
         """Runs to the end and forgets the results."""
         return self._drain().__await__()
@@ -55,18 +72,9 @@ class SystemExecutor(Generic[R, E]):
         await self.get_all_results()
 
     async def get_all_results(self, answers: Answers | None = None) -> list[R]:
-        """Runs to the end. Requests are answered by ``answers``; one that it does not know is an error, never a wait."""
-        results: list[R] = []
-        async with self:
-            answer: object = None
-            while True:
-                try:
-                    event = await self.asend(answer)
-                except StopAsyncIteration:
-                    return results
-                answer = await _answer(event, answers or {}) if isinstance(event, BaseRequest) else None
-                if isinstance(event, Result):
-                    results.append(event.value)
+        """Runs to the end and keeps the results; requests are answered as in ``answered``."""
+        async with aclosing(self.answered(answers)) as events:
+            return [event.value async for event in events if isinstance(event, Result)]
 
     async def get_one_value(self, answers: Answers | None = None) -> R:
         """The one result. Raises ``NoResultError`` where there is none, or more than one."""

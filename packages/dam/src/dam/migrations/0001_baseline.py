@@ -43,9 +43,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("entity_id", "algorithm", name="pk_dam_derivation"),
     )
-    op.create_index(
-        "ix_dam_derivation_algorithm_status_version", "dam_derivation", ["algorithm", "status", "version"], unique=False
-    )
+    op.create_index("ix_dam_derivation_algorithm", "dam_derivation", ["algorithm", "status", "version"], unique=False)
     op.create_table(
         "dam_needs_metadata_extraction",
         sa.Column("entity_id", ID, autoincrement=False, nullable=False),

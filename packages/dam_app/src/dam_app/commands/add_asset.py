@@ -42,6 +42,7 @@ def add_asset(
     options = Globals.of(ctx, json=json)
 
     async def work(output: Output, world: "World") -> int:
+        from dam_app.answers import answers
         from dam_app.config import load_configuration
         from dam_app.progress import IngestReport
         from dam_app.services import addition, paths_from
@@ -58,7 +59,7 @@ def add_asset(
             count=IngestReport.shows_progress(output),
         )
         with Interrupts(command.stop, output), IngestReport(output, dry_run=dry_run) as report:
-            async for event in world.dispatch_command(command):
+            async for event in world.dispatch_command(command).answered(answers()):
                 report.take(event)
             if not dry_run:
                 await report.extract(world, command.stop)

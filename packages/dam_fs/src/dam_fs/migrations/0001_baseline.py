@@ -60,10 +60,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_dam_fs_file_location"),
         sa.UniqueConstraint(
-            "location_key",
-            "entity_id",
-            "contextual_filename",
-            name="uq_dam_fs_file_location_location_key_entity_id_contextual_filename",
+            "location_key", "entity_id", "contextual_filename", name="uq_dam_fs_file_location_location_key"
         ),
     )
     op.create_index(
@@ -102,7 +99,7 @@ def upgrade() -> None:
             ["entity_id"], ["dam_entity.id"], name="fk_dam_fs_original_source_info_entity_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_dam_fs_original_source_info"),
-        sa.UniqueConstraint("path_key", "entity_id", name="uq_dam_fs_original_source_info_path_key_entity_id"),
+        sa.UniqueConstraint("path_key", "entity_id", name="uq_dam_fs_original_source_info_path_key"),
     )
     op.create_index(
         "ix_dam_fs_original_source_info_entity_id", "dam_fs_original_source_info", ["entity_id"], unique=False

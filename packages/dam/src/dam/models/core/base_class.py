@@ -9,12 +9,13 @@ from sqlalchemy.orm.decl_api import DCTransformDeclarative
 
 from dam.models.core.types import ID, UtcDateTime
 
-# Constraints need names that both databases and Alembic agree on, or a migration cannot drop them.
+# Constraints need names that both databases and Alembic agree on, or a migration cannot drop them. The first column alone:
+# PostgreSQL takes 63 characters.
 NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
 
