@@ -255,7 +255,7 @@ async def recorded(session: AsyncSession, entity_ids: Sequence[int], analyzers: 
         query = select(row.entity_id, row.algorithm, row.version, row.parameters_digest, row.input_digest).where(
             row.entity_id.in_(part), row.algorithm.in_(names)
         )
-        for entity_id, name, version, parameters, digest in (await session.execute(query)).tuples():
+        for entity_id, name, version, parameters, digest in await session.execute(query):
             found[entity_id, name] = (version, parameters, digest)
     return found
 

@@ -104,7 +104,7 @@ def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[Schem
     names = set(connection.execute(text(_TABLE_NAMES[connection.dialect.name])).scalars())
     known = [tree for tree in trees if tree.version_table in names]
     union = " UNION ALL ".join(f"SELECT '{t.package}', version_num FROM {t.version_table}" for t in known)  # noqa: S608  our names
-    current: dict[str, str] = dict(connection.execute(text(union)).tuples().all()) if known else {}
+    current: dict[str, str] = {row[0]: row[1] for row in connection.execute(text(union))} if known else {}
     return [SchemaState(tree, current.get(tree.package)) for tree in trees]
 
 

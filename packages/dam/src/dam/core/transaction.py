@@ -136,7 +136,7 @@ class WorldTransaction:
         owners: dict[Any, int] = {}
         for part in parts(values):
             rows = await connection.execute(select(column, column.table.c.entity_id).where(column.in_(part)))
-            owners.update(rows.tuples().all())
+            owners.update((value, entity_id) for value, entity_id in rows)
         return owners
 
     # -- components
