@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -135,16 +136,13 @@ MISSING: Final = inspect.Parameter.empty
 
 def compile_plan(fn: Callable[..., Any], trigger: type | None, table: ProviderTable) -> tuple[Plan, list[str]]:
     """The plan of ``fn``, and a line for each parameter that cannot be met."""
-    try:
-        hints = get_type_hints(fn, include_extras=True)
-    except NameError as e:
-        return Plan({}, {}), [
-            f"the annotation {e.name!r} cannot be resolved at run time; import it at module level, not under TYPE_CHECKING"
-        ]
+    hints, unresolved = resolved_hints(fn)
     needs, providers, problems = {}, {}, []
     for name, parameter in inspect.signature(fn).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             problems.append(f"parameter {name!r} takes any number of arguments; name what the system needs, one by one")
+        elif name in unresolved:
+            problems.append(f"parameter {name!r}: {_unresolved(unresolved[name], trigger, table)}")
         elif name not in hints:
             problems.append(f"parameter {name!r} has no type annotation")
         else:
@@ -155,6 +153,23 @@ def compile_plan(fn: Callable[..., Any], trigger: type | None, table: ProviderTa
                 problems.append(f"parameter {name!r}: {_nothing_provides(need, trigger, table)}")
     ranked = dict(sorted(providers.items(), key=lambda item: item[1].rank))
     return Plan(needs, ranked), problems
+
+
+def resolved_hints(fn: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The annotations of ``fn`` as types; and of those that mean nothing at run time, the name that is missing."""
+    hints: dict[str, Any] = {}
+    unresolved: dict[str, str] = {}
+    for name, annotation in inspect.get_annotations(
+        fn
+    ).items():  # one by one, so that one mistake does not hide the next
+        alone = SimpleNamespace(__annotations__={name: annotation})
+        try:
+            hints |= get_type_hints(alone, inspect.unwrap(fn).__globals__, include_extras=True)
+        except (NameError, AttributeError) as e:
+            unresolved[name] = e.name or str(annotation)
+        except (SyntaxError, TypeError):
+            unresolved[name] = str(annotation)
+    return hints, unresolved
 
 
 def _as_trigger(need: Need, trigger: type | None) -> Need:
@@ -168,9 +183,22 @@ def _as_trigger(need: Need, trigger: type | None) -> Need:
 
 
 def _nothing_provides(need: Need, trigger: type | None, table: ProviderTable) -> str:
-    names = table.names()
-    if trigger is not None:
-        names.append(trigger.__name__)
+    names = _provided(trigger, table)
     near = difflib.get_close_matches(need.name, names, 1, 0.6)
     hint = f" (did you mean {near[0]}?)" if near else f"; provided are {', '.join(sorted(names))}"
     return f"nothing provides {need.name}{hint}"
+
+
+def _unresolved(name: str, trigger: type | None, table: ProviderTable) -> str:
+    near = difflib.get_close_matches(name, _provided(trigger, table), 1, 0.6)
+    if near and near[0] != name:
+        return f"nothing provides {name} (did you mean {near[0]}?)"
+    return unresolvable(name)
+
+
+def unresolvable(name: str) -> str:
+    return f"the annotation {name!r} cannot be resolved at run time; import it at module level, not under TYPE_CHECKING"
+
+
+def _provided(trigger: type | None, table: ProviderTable) -> list[str]:
+    return [*table.names(), *([trigger.__name__] if trigger is not None else [])]

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, get_origin, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, get_origin, overload
 
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import (
@@ -19,7 +19,7 @@ from dam.core.exceptions import (
     SystemRunError,
     UncommittedRequestError,
 )
-from dam.core.injection import Plan, ProviderTable, Scope, compile_plan
+from dam.core.injection import Plan, ProviderTable, Scope, compile_plan, resolved_hints, unresolvable
 from dam.core.runs import RunRecord
 from dam.core.system_params import MarkedEntityList
 from dam.core.transaction import TRANSACTION, WorldTransaction
@@ -261,7 +261,7 @@ def compile_system(fn: Callable[..., Any], table: ProviderTable) -> System:
     trigger_type = trigger if isinstance(trigger, type) else type(trigger) if isinstance(trigger, Enum) else None
     plan, unmet = compile_plan(fn, trigger_type, table)
     problems += unmet
-    if isinstance(trigger, type) and issubclass(trigger, BaseCommand) and not unmet:
+    if isinstance(trigger, type) and issubclass(trigger, BaseCommand):
         problems += _wrong_result(fn, trigger)
     if not (inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)):
         problems.append("it is not asynchronous; write 'async def'")
@@ -303,7 +303,10 @@ def _wrong_trigger(keyword: str, trigger: Any) -> list[str]:
 def _wrong_result(fn: Callable[..., Any], command: type[BaseCommand[Any, Any]]) -> list[str]:
     """The declared result of a handler against its command's; no annotation means ``None``. Generators yield theirs."""
     result = command.result_type()
-    declared = get_type_hints(fn).get("return", type(None))
+    hints, unresolved = resolved_hints(fn)
+    if "return" in unresolved:
+        return [f"its result: {unresolvable(unresolved['return'])}"]
+    declared = hints.get("return", type(None))
     if inspect.isasyncgenfunction(fn):
         streams = declared is type(None) or get_origin(declared) in (AsyncGenerator, AsyncIterator)
         return [] if streams else [f"it yields, so its result is an AsyncGenerator[…], not {_shown(declared)}"]
