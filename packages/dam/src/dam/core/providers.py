@@ -89,6 +89,6 @@ async def _context(scope: Scope, _need: Need) -> AsyncIterator[WorldContext]:
 @asynccontextmanager
 async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[Any]]:
     (marker,) = need.arguments
-    async with scope.world.bound(scope).reading() as session:
+    async with scope.world.bound(scope).reading() as session:  # markers that the scope itself wrote or took off count
         query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
         yield MarkedEntityList(await session.scalars(query))
