@@ -39,12 +39,17 @@ class Shape:
         own_id = set() if self.identity else set(primary)
         self.columns = tuple(c.key for c in table.columns if c.key not in own_id and c.key != "run_id")
         self.key = primary if self.identity else next(_natural_keys(table), ())
-        self.key_of = _getter(self.key)
         self._values = _getter(self.columns)
         self._statements: dict[tuple[str, bool], Insert] = {}
 
+    def values(self, component: Component) -> dict[str, Any]:
+        return dict(zip(self.columns, self._values(component), strict=True))
+
+    def key_of(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(values[name] for name in self.key)
+
     def rows(self, components: Iterable[Component], run_id: int) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, self._values(c), strict=True), run_id=run_id) for c in components]
+        return [self.values(c) | {"run_id": run_id} for c in components]
 
     def write_statement(self, dialect: str, *, keep: bool) -> Insert:
         """Adds rows. Where a key exists: ``keep`` leaves the old row alone, else it is updated unless the values are equal."""

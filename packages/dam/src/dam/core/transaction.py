@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import ColumnElement, delete, event, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlalchemy.util import await_only
 
@@ -39,7 +39,7 @@ class Identified:
 
 @dataclass
 class _Pending:
-    component: Component
+    values: dict[str, Any]
     keep: bool
 
 
@@ -160,27 +160,25 @@ class WorldTransaction:
             raise ComponentDefinitionError(
                 f"{type(component).__name__}: the layer {EFFECTIVE!r} is computed from the others; write one of those"
             )
-        shape = shape_of(type(component))
-        component.entity_id = entity_id
+        cls, shape = type(component), shape_of(type(component))
+        values = shape.values(component) | {"entity_id": entity_id}
+        if instance_state(component).key is None:  # else it is a row of its own, which must not move to another entity
+            component.entity_id = entity_id
         if isinstance(component, LayeredComponent):
             self._layered.setdefault(type(component), set()).add(entity_id)
-        if shape.identity and (held := self._held(component)) is not None:
+        if shape.identity and (held := self._held(cls, shape.key_of(values))) is not None:
             if not keep:  # the session knows this row as an object: that object changes, so whoever holds it sees it
-                for name in shape.columns:
-                    setattr(held, name, getattr(component, name))
+                for name, value in values.items():
+                    setattr(held, name, value)
             return
-        pending = self._queue.setdefault(type(component), {})
-        key = shape.key_of(component) if shape.key else len(pending)
+        pending = self._queue.setdefault(cls, {})
+        key = shape.key_of(values) if shape.key else len(pending)
         if not (keep and key in pending):
-            pending[key] = _Pending(component, keep)
+            pending[key] = _Pending(values, keep)
 
-    def _held(self, component: Component) -> Component | None:
+    def _held(self, cls: type[Component], key: tuple[Any, ...]) -> Component | None:
         known = self.session.sync_session.identity_map
-        if not known:
-            return None
-        cls = type(component)
-        found: Component | None = known.get(identity_key(cls, shape_of(cls).key_of(component)))
-        return found
+        return known.get(identity_key(cls, key)) if known else None
 
     async def update_components(self, cls: type[Component], *conditions: ColumnElement[bool], **values: Any) -> None:
         """Sets columns of all rows that meet the conditions, in one statement. Not for layered components: write a layer."""
@@ -311,8 +309,7 @@ class WorldTransaction:
                 queue[cls][key] for key in sorted(queue[cls], key=_sortable)
             ]  # one order for all writers: no deadlock
             for keep in (True, False):
-                if components := [p.component for p in ordered if p.keep is keep]:
-                    rows = shape_of(cls).rows(components, self.run.id or 0)
+                if rows := [p.values | {"run_id": self.run.id} for p in ordered if p.keep is keep]:
                     connection.execute(shape_of(cls).write_statement(self._dialect, keep=keep), rows)
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
