@@ -292,7 +292,10 @@ class WorldTransaction:
         self._write(state.session)
 
     def _stamp(self, session: Session, _context: Any, _instances: Any) -> None:
-        for instance in (*session.new, *session.dirty):
+        changed = [
+            instance for instance in session.dirty if session.is_modified(instance)
+        ]  # dirty is what was set at all
+        for instance in (*session.new, *changed):
             if isinstance(instance, Component):
                 instance.run_id = self.run.id
 
