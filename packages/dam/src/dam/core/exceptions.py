@@ -66,7 +66,7 @@ class NoResultError(DamError):
 
 
 class TransactionDoomedError(DamError):
-    """A nested command failed and its error was swallowed; run what may fail inside ``async with transaction.savepoint()``."""
+    """A nested command or a write failed and its error was swallowed; run what may fail inside ``transaction.savepoint()``."""
 
     code = "DAM203"
 

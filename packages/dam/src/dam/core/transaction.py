@@ -56,8 +56,7 @@ class WorldTransaction:
         self._queue: dict[type[Component], dict[Any, _Pending]] = {}
         self._dialect = session.get_bind().dialect.name
         self.announcements: list[Event] = []
-        self._doom: BaseException | None = None
-        self._savepoints = 0
+        self._doom: tuple[str, BaseException] | None = None
         self._begun = False
         self._holds_run = False
         self._layered: dict[type[LayeredComponent], set[int]] = {}
@@ -223,30 +222,30 @@ class WorldTransaction:
         """Dispatches an event once the transaction is committed; a rollback drops it."""
         self.announcements.append(announcement)
 
-    def doom(self, cause: BaseException) -> None:
-        """A nested command failed half-way. Inside a savepoint that is what the savepoint is for."""
-        if not self._savepoints:
-            self._doom = cause
+    def doom(self, cause: BaseException, what: str = "a nested command") -> None:
+        """Something failed half-way: the innermost savepoint around it cannot be kept, or else the transaction."""
+        self._doom = self._doom or (what, cause)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What fails inside is undone, and the transaction goes on; the exception passes through."""
         await self.session.run_sync(self._begin)  # outside of it, or its rollback would take the run's row along
         await self.flush()
-        announced = len(self.announcements)
-        self._savepoints += 1
+        announced, doomed = len(self.announcements), self._doom
         try:
             async with self.session.begin_nested():
                 try:
                     yield
+                    self._refuse_if_doomed()
                     await self.flush()
                 except BaseException:
                     self._queue.clear()
                     self._layered.clear()
                     del self.announcements[announced:]
                     raise
-        finally:
-            self._savepoints -= 1
+        except BaseException:
+            self._doom = doomed
+            raise
 
     async def flush(self) -> None:
         """Writes what is queued; errors of the database show up here."""
@@ -254,11 +253,7 @@ class WorldTransaction:
 
     async def commit(self, *, whole: bool) -> None:
         """Flushes and commits; ``whole`` says that nothing of the run comes after it."""
-        if self._doom is not None:
-            raise TransactionDoomedError(
-                f"a nested command failed with {type(self._doom).__name__}: {self._doom}; its error was caught, but what it "
-                "wrote is part of this transaction; dispatch it inside 'async with transaction.savepoint()' if it may fail"
-            ) from self._doom
+        self._refuse_if_doomed()
         await self.flush()
         if self._begun and whole:
             await self.session.run_sync(lambda session: self.run.end(session.connection(), "done"))
@@ -266,6 +261,14 @@ class WorldTransaction:
         if self._begun:
             self.run.committed = True
             self.run.finished = whole
+
+    def _refuse_if_doomed(self) -> None:
+        if self._doom is not None:
+            what, cause = self._doom
+            raise TransactionDoomedError(
+                f"{what} failed with {type(cause).__name__}: {cause}; its error was caught, but what it wrote until then is part "
+                "of this transaction; run it inside 'async with transaction.savepoint()' if it may fail"
+            ) from cause
 
     def release(self) -> None:
         """Lets the run's other transactions go on."""
@@ -305,6 +308,18 @@ class WorldTransaction:
         if not (queue or layered or session.dirty or session.new or session.deleted):
             return
         self._begin(session)
+        try:
+            self._write_queue(session, queue, layered)
+        except BaseException as e:
+            self.doom(e, "a write")  # the rest of the queue is lost
+            raise
+
+    def _write_queue(
+        self,
+        session: Session,
+        queue: dict[type[Component], dict[Any, _Pending]],
+        layered: dict[type[LayeredComponent], set[int]],
+    ) -> None:
         session.flush()
         connection = session.connection()
         for cls in sorted(queue, key=_table_rank):
