@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, delete, event, select, update
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
@@ -243,9 +244,19 @@ class WorldTransaction:
                     self._layered.clear()
                     del self.announcements[announced:]
                     raise
-        except BaseException:
+        except BaseException as e:
             self._doom = doomed
+            if isinstance(e, Exception):
+                await self._reread()
             raise
+
+    async def _reread(self) -> None:
+        """After a rollback: what the session holds says what the database says, and vanished rows are held no longer."""
+        for held in list(self.session):
+            try:
+                await self.session.refresh(held)
+            except InvalidRequestError:
+                self.session.expunge(held)
 
     async def flush(self) -> None:
         """Writes what is queued; errors of the database show up here."""
