@@ -66,6 +66,7 @@ def _missing_resource(world: "World", need: Need) -> str | None:
 @asynccontextmanager
 async def _transaction(scope: Scope, _need: Need) -> AsyncIterator[WorldTransaction]:
     async with open_transaction(scope.world.engine, scope.run, whole=scope.whole) as transaction:
+        scope.instances[_SESSION] = transaction.session  # rather than an outer scope's, which sees nothing of this one
         yield transaction
         scope.announcements = transaction.announcements
 
