@@ -371,7 +371,7 @@ async def test_the_commit_stands_when_a_listener_after_it_fails(world: World) ->
 async def test_a_world_session_refuses_objects_that_were_added_or_changed(world: World) -> None:
     async with world.transaction() as transaction:
         await transaction.create_entity(Colour(name="red"))
-    with pytest.raises(ReadOnlySessionError, match="Entity was changed through it; ask for a WorldTransaction"):
+    with pytest.raises(ReadOnlySessionError, match="a changed Entity; ask for a WorldTransaction"):
         async with world.reading() as session:
             session.add(Entity())
     with pytest.raises(ReadOnlySessionError, match="Colour was changed"):
@@ -437,7 +437,7 @@ async def test_reading_neither_waits_for_a_writer_nor_keeps_one_waiting(world: W
         async with world.reading() as session:
             assert (await session.scalars(select(Colour))).all() == []
             other.execute("INSERT INTO dam_entity VALUES (NULL)")
-            assert (await session.scalars(select(Entity))).all() == []  # the snapshot of its first statement
+            assert len((await session.scalars(select(Entity))).all()) == 1  # every statement sees what is committed
     finally:
         other.close()
 
