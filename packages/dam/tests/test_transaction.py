@@ -374,7 +374,7 @@ async def test_a_world_session_refuses_objects_that_were_added_or_changed(world:
     with pytest.raises(ReadOnlySessionError, match="a changed Entity; ask for a WorldTransaction"):
         async with world.reading() as session:
             session.add(Entity())
-    with pytest.raises(ReadOnlySessionError, match="Colour was changed"):
+    with pytest.raises(ReadOnlySessionError, match="a changed Colour"):
         async with world.reading() as session:
             held = (await session.scalars(select(Colour))).one()
             held.name = "blue"
