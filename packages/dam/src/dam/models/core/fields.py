@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -27,7 +28,7 @@ HIDDEN: Final = {"dam_field": "hidden"}
 UNINDEXED: Final = {"dam_field": "unindexed"}
 """``mapped_column(info=UNINDEXED)``: a field without an index, for long texts and for what nobody searches by."""
 
-_SCALARS = (Boolean, Date, DateTime, Integer, LargeBinary, Numeric, String)
+_SCALARS = (Boolean, Date, DateTime, Float, Integer, LargeBinary, Numeric, String)
 _BOOKKEEPING = frozenset({"id", "entity_id", "run_id"})
 
 
