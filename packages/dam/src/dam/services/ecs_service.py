@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.core.exceptions import ComponentDefinitionError
 from dam.core.query import With, Without, query
+from dam.core.transaction import MANY
 from dam.models.core.base_component import Component
+from dam.models.entity import Entity
 
 C = TypeVar("C", bound=Component)
 
@@ -21,7 +23,8 @@ async def find_entities_by_attribute(
         known = ", ".join(c.key for c in component.__table__.columns)
         raise ComponentDefinitionError(f"{component.__name__} has no attribute {attribute!r}; it has {known}")
     statement = (
-        select(component.entity_id)
+        query(component)
+        .with_only_columns(component.entity_id)
         .where(getattr(component, attribute) == value)
         .distinct()
         .order_by(component.entity_id)
@@ -32,15 +35,17 @@ async def find_entities_by_attribute(
 async def find_entities_with(
     session: AsyncSession, present: Sequence[type[Component]], absent: Sequence[type[Component]] = ()
 ) -> list[int]:
-    """Ids of the entities that have all of ``present`` and none of ``absent``."""
+    """Ids of the entities that have all of ``present`` and none of ``absent``, in ascending order."""
     filters: list[With | Without] = [*map(With, present), *map(Without, absent)]
-    first, *others = filters
-    return list((await session.scalars(query(first, *others))).all())
+    statement = select(Entity.id).where(*(each.condition(Entity.id) for each in filters)).order_by(Entity.id)
+    return list(await session.scalars(statement))
 
 
 async def get_components_of(session: AsyncSession, entity_ids: Sequence[int], component: type[C]) -> dict[int, list[C]]:
-    """The components of one class, by entity; one statement for all entities."""
+    """The components of one class, by entity; one statement for a thousand entities."""
     found: dict[int, list[C]] = {entity_id: [] for entity_id in entity_ids}
-    for each in await session.scalars(select(component).where(component.entity_id.in_(entity_ids))):
-        found[each.entity_id].append(each)
+    for start in range(0, len(entity_ids), MANY):
+        part = entity_ids[start : start + MANY]
+        for each in await session.scalars(select(component).where(component.entity_id.in_(part))):
+            found[each.entity_id].append(each)
     return found
