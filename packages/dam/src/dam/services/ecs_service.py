@@ -37,8 +37,8 @@ async def find_entities_with(
 ) -> list[int]:
     """Ids of the entities that have all of ``present`` and none of ``absent``, in ascending order."""
     filters: list[With | Without] = [*map(With, present), *map(Without, absent)]
-    statement = select(Entity.id).where(*(each.condition(Entity.id) for each in filters)).order_by(Entity.id)
-    return list(await session.scalars(statement))
+    statement = query(filters[0], *filters[1:]) if filters else select(Entity.id)
+    return list(await session.scalars(statement.order_by(Entity.id)))
 
 
 async def get_components_of(session: AsyncSession, entity_ids: Sequence[int], component: type[C]) -> dict[int, list[C]]:
