@@ -71,17 +71,18 @@ class OpenerTable:
 class Contents:
     """The way from entities to their bytes, for one world or one scope of it."""
 
-    def __init__(self, world: "World", openers: OpenerTable) -> None:
+    def __init__(self, world: "World", openers: OpenerTable, session: AsyncSession | None = None) -> None:
         self._world = world
         self._openers = openers
+        self._session = session  # one for all containers around an entity: each with its own would exhaust the pool
 
     async def sources(self, entity_ids: Iterable[int], depth: int = 0) -> dict[int, list[ContentSource]]:
         """Every way to each entity's bytes, the cheapest first; entities without any have an empty list."""
         if depth > MAX_DEPTH:
             raise DamError(f"content lies more than {MAX_DEPTH} containers deep; take the outer containers apart first")
         found: dict[int, list[ContentSource]] = {entity_id: [] for entity_id in entity_ids}
-        async with self._world.reading() as session:
-            request = OpenRequest(session, depth, self)
+        async with self._reading() as session:
+            request = OpenRequest(session, depth, Contents(self._world, self._openers, session))
             for (location, opener), part in product(self._openers, list(parts(list(found)))):
                 query = select(location).where(location.entity_id.in_(part)).order_by(location.entity_id)
                 rows = list(await session.scalars(query))
@@ -99,6 +100,14 @@ class Contents:
         finally:
             if stream is not None:
                 stream.close()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        if self._session is not None:
+            yield self._session
+        else:
+            async with self._world.reading() as session:
+                yield session
 
     async def _first(self, sources: Sequence[ContentSource]) -> BinaryIO | None:
         for source in sources:
