@@ -272,14 +272,19 @@ def due(
 
 
 async def analyse_entities(
-    world: "World", entity_ids: Sequence[int], analyzers: Sequence[Analyzer[Any]], *, force: bool = False
+    world: "World",
+    entity_ids: Sequence[int],
+    analyzers: Sequence[Analyzer[Any]],
+    *,
+    depth: int = 0,
+    force: bool = False,
 ) -> None:
     """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
 
     What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
     is a failure of each analyzer that wants it.
     """
-    sources = await world.contents.sources(entity_ids)
+    sources = await world.contents.sources(entity_ids, depth)
     async with world.reading() as session:
         known: Recorded = {} if force else await recorded(session, entity_ids, analyzers)
     work: list[tuple[int, Work]] = []

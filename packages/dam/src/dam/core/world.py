@@ -263,9 +263,10 @@ def _command_handler(analyzer: Analyzer[Any], command: type[AnalysisCommand[None
 
     async def analyse_one(cmd: Any, world: World) -> None:
         if cmd.stream is not None:
-            await analyse_stream(world, cmd.entity_id, cmd.stream, [analyzer])
+            async with cmd.open_stream(world) as stream:
+                await analyse_stream(world, cmd.entity_id, stream, [analyzer])
         else:
-            await analyse_entities(world, [cmd.entity_id], [analyzer], force=True)
+            await analyse_entities(world, [cmd.entity_id], [analyzer], depth=cmd.depth, force=True)
 
     analyse_one.__annotations__["cmd"] = command
     analyse_one.__qualname__ = f"analyse_one[{analyzer.algorithm.name}]"
