@@ -36,6 +36,8 @@ E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SPEC = "__dam_system__"
+ORIGIN = "__dam_origin__"
+"""Attribute of a system that was made for a function: that function, whose place messages show."""
 _TRIGGERS = ("on_command", "on_event", "on_stage")
 
 
@@ -84,7 +86,8 @@ class System:
 
     @property
     def name(self) -> str:
-        return f"{self.fn.__module__}.{self.fn.__qualname__}"
+        origin = getattr(self.fn, ORIGIN, self.fn)
+        return f"{origin.__module__}.{origin.__qualname__}"
 
     @property
     def where(self) -> str:
@@ -272,8 +275,9 @@ def compile_system(fn: Callable[..., Any], table: ProviderTable) -> System:
 
 def where(fn: Callable[..., Any]) -> str:
     """``package.module.function (file.py:12)``."""
-    code = inspect.unwrap(fn).__code__
-    return f"{fn.__module__}.{fn.__qualname__} ({PurePath(code.co_filename).name}:{code.co_firstlineno})"
+    origin = getattr(fn, ORIGIN, fn)
+    code = inspect.unwrap(origin).__code__
+    return f"{origin.__module__}.{origin.__qualname__} ({PurePath(code.co_filename).name}:{code.co_firstlineno})"
 
 
 def _cannot_register(fn: Callable[..., Any], problems: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from dam.core.migrations import RevisionTree, SchemaState, check_states, schema_
 from dam.core.plugin import Plugin, check_plugin_class, package_of
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
-from dam.core.systems import WorldScheduler, entered, system
+from dam.core.systems import ORIGIN, WorldScheduler, entered, system
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
 from dam.events import Event
 from dam.models.config import SettingsModel, WorldConfig
@@ -106,6 +106,8 @@ class World:
 
     def register_analyzer(self, candidate: Analyzer[Any]) -> None:
         """Adds an analyzer, and the handler of its command. Raises ``AnalyzerDefinitionError``."""
+        if candidate in self.analyses:
+            return
         try:
             added = self.analyses.add(candidate)
         except DamError as e:
@@ -269,7 +271,7 @@ def _command_handler(analyzer: Analyzer[Any], command: type[AnalysisCommand[None
             await analyse_entities(world, [cmd.entity_id], [analyzer], depth=cmd.depth, force=True)
 
     analyse_one.__annotations__["cmd"] = command
-    analyse_one.__qualname__ = f"analyse_one[{analyzer.algorithm.name}]"
+    setattr(analyse_one, ORIGIN, analyzer.components)
     return system(on_command=command)(analyse_one)
 
 
