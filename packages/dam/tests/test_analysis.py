@@ -1,0 +1,433 @@
+"""Analyzers: at a stage, by command, again; and what they leave on record."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dam.analysis.algorithm import Algorithm
+from dam.analysis.ref import ref
+from dam.commands.analysis_commands import AnalysisCommand
+from dam.core.analysis import Analyzer, analyzer
+from dam.core.content import ContentSource, OpenRequest
+from dam.core.exceptions import AnalyzerDefinitionError, DamError, HandlerConflictError
+from dam.core.query import Stale, query
+from dam.core.stages import SystemStage
+from dam.core.world import World
+from dam.models.core.base_component import PERSON, BaseComponent, Component, LayeredComponent, UniqueComponent
+from dam.models.derivation import DerivationComponent
+from dam.models.markers import NeedsMetadataExtractionComponent
+from dam_test_utils.fixtures import MakeWorld
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
+HERE = str(Path(__file__).parent)
+EXTRACTION = SystemStage.METADATA_EXTRACTION
+
+
+class Place(UniqueComponent):
+    __tablename__ = "test_analysis_place"
+    path: Mapped[str]
+    media_type: Mapped[str] = mapped_column(default="text/plain")
+
+
+class WordCount(UniqueComponent):
+    __tablename__ = "test_analysis_word_count"
+    count: Mapped[int]
+
+
+class Word(BaseComponent):
+    __tablename__ = "test_analysis_word"
+    word: Mapped[str]
+
+
+class Title(LayeredComponent):
+    __tablename__ = "test_analysis_title"
+    words: Mapped[str | None] = mapped_column(default=None)
+
+
+@dataclass
+class CountWords(AnalysisCommand[None]):
+    """Counts the words of one entity."""
+
+
+@pytest.fixture(autouse=True)
+def computes_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+
+
+def open_place(path: str) -> io.BufferedReader:
+    return open(path, "rb")
+
+
+async def places(_request: OpenRequest, rows: Sequence[Place]) -> list[ContentSource | None]:
+    return [
+        ContentSource(
+            partial(open_place, row.path),
+            media_type=row.media_type,
+            digest=hashlib.sha256(Path(row.path).read_bytes()).digest() if Path(row.path).exists() else None,
+            path=row.path,
+        )
+        for row in rows
+    ]
+
+
+def count(words: list[str]) -> Iterable[Component]:
+    yield WordCount(count=len(words))
+
+
+def each(words: list[str]) -> Iterable[Component]:
+    return [Word(word=word) for word in words]
+
+
+def counting(
+    version: int = 1,
+    *parameters: tuple[str, str | int],
+    components: Callable[[list[str]], Iterable[Component]] = count,
+    produces: tuple[type[Component], ...] = (WordCount,),
+    compute: str = "words",
+    **kw: Any,
+) -> Analyzer[list[str]]:
+    algorithm = Algorithm("test.words", version, tuple(parameters))
+    kw = {
+        "compute": ref(f"computes:{compute}"),
+        "accepts": ("text/*",),
+        "stage": EXTRACTION,
+        "command": CountWords,
+    } | kw
+    declare: Any = analyzer
+    declared: Analyzer[list[str]] = declare(algorithm, produces=produces, **kw)(components)
+    return declared
+
+
+@dataclass
+class Desk:
+    """A world over one database, and files in it."""
+
+    make_world: MakeWorld
+    folder: Path
+    database: Path | None = None
+
+    async def world(self, *analyzers: Analyzer[Any]) -> World:
+        """A world with these analyzers; the second one sees what the first one left."""
+        components = () if self.database else (Place, WordCount, Word, Title)
+        world = await self.make_world(components=components, analyzers=analyzers, database=self.database)
+        self.database = Path(world.database_files[0])
+        world.register_opener(Place, places)
+        return world
+
+    @property
+    def log(self) -> tuple[str, str]:
+        return ("log", str(self.folder / "log"))
+
+    @property
+    def logged(self) -> list[str]:
+        file = self.folder / "log"
+        return file.read_text().splitlines() if file.exists() else []
+
+    async def add(self, world: World, text: str, media_type: str = "text/plain") -> int:
+        """A marked entity with that content."""
+        async with world.transaction() as transaction:
+            entity_id = await transaction.create_entity(NeedsMetadataExtractionComponent())
+            file = self.folder / f"{entity_id}.txt"
+            file.write_text(text)
+            transaction.add(entity_id, Place(path=str(file), media_type=media_type))
+        return entity_id
+
+
+@pytest.fixture
+def desk(make_world: MakeWorld, tmp_path: Path) -> Desk:
+    return Desk(make_world, tmp_path)
+
+
+async def mark(world: World, *entity_ids: int) -> None:
+    async with world.transaction() as transaction:
+        for entity_id in entity_ids:
+            transaction.add(entity_id, NeedsMetadataExtractionComponent())
+
+
+async def counts(world: World) -> dict[int, int]:
+    async with world.reading() as session:
+        return {row.entity_id: row.count for row in await session.scalars(select(WordCount))}
+
+
+async def on_record(world: World, entity_id: int) -> DerivationComponent:
+    async with world.reading() as session:
+        return (
+            await session.scalars(select(DerivationComponent).where(DerivationComponent.entity_id == entity_id))
+        ).one()
+
+
+# -- the stage
+
+
+async def test_the_stage_analyses_what_is_marked_and_records_it(desk: Desk) -> None:
+    world = await desk.world(counting())
+    first = await desk.add(world, "one two three")
+    second = await desk.add(world, "one")
+    await world.execute_stage(EXTRACTION)
+    assert await counts(world) == {first: 3, second: 1}
+    row = await on_record(world, first)
+    assert (row.algorithm, row.version, row.status, row.error) == ("test.words", 1, "ok", None)
+    assert row.input_digest == hashlib.sha256(b"one two three").digest()
+    async with world.reading() as session:
+        assert (await session.scalars(select(NeedsMetadataExtractionComponent))).all() == []
+
+
+async def test_other_media_types_are_left_alone(desk: Desk) -> None:
+    world = await desk.world(counting())
+    await desk.add(world, "one two", media_type="image/png")
+    await world.execute_stage(EXTRACTION)
+    assert await counts(world) == {}
+
+
+async def test_the_same_bytes_and_version_are_not_computed_again(desk: Desk) -> None:
+    world = await desk.world(counting(1, desk.log))
+    entity_id = await desk.add(world, "one two")
+    await world.execute_stage(EXTRACTION)
+    await mark(world, entity_id)
+    await world.execute_stage(EXTRACTION)
+    assert desk.logged == ["7 text/plain"]
+
+
+async def test_a_failure_is_recorded_and_not_repeated(desk: Desk) -> None:
+    world = await desk.world(counting(1, desk.log, compute="fails"))
+    entity_id = await desk.add(world, "one two")
+    for _ in range(2):
+        await mark(world, entity_id)
+        await world.execute_stage(EXTRACTION)
+    row = await on_record(world, entity_id)
+    assert row.status == "failed"
+    assert row.error is not None
+    assert "ValueError: this is no text" in row.error
+    assert len(desk.logged) == 1
+
+
+async def test_a_failure_is_tried_again_by_the_next_version(desk: Desk) -> None:
+    world = await desk.world(counting(1, compute="fails"))
+    entity_id = await desk.add(world, "one two")
+    await world.execute_stage(EXTRACTION)
+    mended = await desk.world(counting(2))
+    await mark(mended, entity_id)
+    await mended.execute_stage(EXTRACTION)
+    row = await on_record(mended, entity_id)
+    assert (row.version, row.status, row.error) == (2, "ok", None)
+    assert await counts(mended) == {entity_id: 2}
+
+
+async def test_a_bumped_version_makes_exactly_its_own_rows_stale(desk: Desk) -> None:
+    old = await desk.world(counting(1))
+    first, second = await desk.add(old, "one"), await desk.add(old, "two")
+    await desk.add(old, "png", media_type="image/png")
+    await old.execute_stage(EXTRACTION)
+    new = await desk.world(counting(2))
+    await new.dispatch_command(CountWords(second))
+    async with new.reading() as session:
+        assert (await session.scalars(query(Stale(Algorithm("test.words", 2))))).all() == [first]
+        assert (await session.scalars(query(Stale(Algorithm("test.words", 1))))).all() == [second]
+        assert (await session.scalars(query(Stale(Algorithm("test.words", 2, (("first", 1),)))))).all() == [
+            first,
+            second,
+        ]
+
+
+async def test_one_bad_file_does_not_stop_the_others(desk: Desk) -> None:
+    world = await desk.world(counting())
+    good, bad, gone = await desk.add(world, "one"), await desk.add(world, "two"), await desk.add(world, "three")
+    (desk.folder / f"{bad}.txt").write_bytes(b"\xff\xfe")
+    (desk.folder / f"{gone}.txt").unlink()
+    await world.execute_stage(EXTRACTION)
+    assert await counts(world) == {good: 1}
+    assert "UnicodeDecodeError" in str((await on_record(world, bad)).error)
+    assert (await on_record(world, gone)).error == "the content cannot be reached: No such file or directory"
+
+
+async def test_parameters_reach_the_compute(desk: Desk) -> None:
+    world = await desk.world(counting(1, ("first", 2)))
+    entity_id = await desk.add(world, "one two three")
+    await world.execute_stage(EXTRACTION)
+    assert await counts(world) == {entity_id: 2}
+    assert (await on_record(world, entity_id)).parameters_digest == Algorithm("", 1, (("first", 2),)).parameters_digest
+
+
+# -- what facts may become
+
+
+async def test_facts_that_the_analyzer_does_not_say_it_produces_are_a_failure(desk: Desk) -> None:
+    world = await desk.world(counting(components=each))
+    entity_id = await desk.add(world, "one")
+    await world.execute_stage(EXTRACTION)
+    assert (await on_record(world, entity_id)).error == (
+        "TypeError: Word is not among what the analyzer says that it produces"
+    )
+    async with world.reading() as session:
+        assert (await session.scalars(select(Word))).all() == []
+
+
+async def test_an_analyzer_cannot_speak_for_a_person(desk: Desk) -> None:
+    def as_person(words: list[str]) -> Iterable[Component]:
+        yield Title(layer=PERSON, words=" ".join(words))
+
+    world = await desk.world(counting(components=as_person, produces=(Title,)))
+    entity_id = await desk.add(world, "one")
+    await world.execute_stage(EXTRACTION)
+    assert (await on_record(world, entity_id)).error == "ValueError: an analyzer cannot speak for the layer 'person'"
+
+
+async def test_a_mistake_in_the_plugins_own_function_is_the_failure_of_its_analysis(desk: Desk) -> None:
+    def clumsy(words: list[str]) -> Iterable[Component]:
+        yield WordCount(count=len(words) // 0)
+
+    world = await desk.world(counting(components=clumsy))
+    entity_id = await desk.add(world, "one")
+    await world.execute_stage(EXTRACTION)
+    row = await on_record(world, entity_id)
+    assert row.status == "failed"
+    assert str(row.error).startswith("ZeroDivisionError")
+
+
+async def test_rows_of_an_earlier_look_go_when_the_next_one_finds_fewer(desk: Desk) -> None:
+    many: dict[str, Any] = {"components": each, "produces": (Word,)}
+    world = await desk.world(counting(1, **many))
+    entity_id, other = await desk.add(world, "one two three"), await desk.add(world, "four")
+    await world.execute_stage(EXTRACTION)
+    fewer = await desk.world(counting(2, ("first", 1), **many))
+    await fewer.dispatch_command(CountWords(entity_id))
+    async with fewer.reading() as session:
+        rows = (await session.execute(select(Word.entity_id, Word.word).order_by(Word.id))).all()
+    assert [tuple(row) for row in rows] == [(other, "four"), (entity_id, "one")]
+
+
+async def test_a_failure_takes_nothing_of_what_an_earlier_look_found(desk: Desk) -> None:
+    many: dict[str, Any] = {"components": each, "produces": (Word,)}
+    world = await desk.world(counting(1, **many))
+    entity_id = await desk.add(world, "one two")
+    await world.execute_stage(EXTRACTION)
+    worse = await desk.world(counting(2, compute="fails", **many))
+    await worse.dispatch_command(CountWords(entity_id))
+    async with worse.reading() as session:
+        assert (await session.scalars(select(Word.word))).all() == ["one", "two"]
+    assert (await on_record(worse, entity_id)).status == "failed"
+
+
+# -- the command
+
+
+async def test_the_command_analyses_one_entity_although_it_is_on_record(desk: Desk) -> None:
+    world = await desk.world(counting(1, desk.log))
+    entity_id = await desk.add(world, "one two")
+    for _ in range(2):
+        await world.dispatch_command(CountWords(entity_id))
+    assert await counts(world) == {entity_id: 2}
+    assert len(desk.logged) == 2
+
+
+async def test_the_command_takes_a_stream_from_its_first_byte_and_leaves_it_open(desk: Desk) -> None:
+    world = await desk.world(counting())
+    entity_id = await desk.add(world, "one")
+    stream = io.BytesIO(b"four words are here")
+    stream.read(5)
+    await world.dispatch_command(CountWords(entity_id, stream=stream))
+    assert await counts(world) == {entity_id: 4}
+    assert not stream.closed
+
+
+async def test_the_command_is_refused_inside_too_many_containers(desk: Desk) -> None:
+    world = await desk.world(counting())
+    entity_id = await desk.add(world, "one")
+    with pytest.raises(DamError, match="more than 16 containers deep"):
+        await world.dispatch_command(CountWords(entity_id, depth=17))
+
+
+# -- definitions
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"accepts": ("text",)}, "accepts=('text',); write media types such as ('image/*',)"),
+        ({"accepts": ()}, "accepts=(); write media types"),
+        ({"produces": (int,)}, "write a tuple of component classes"),
+        ({"command": int}, "command=<class 'int'> is not an AnalysisCommand"),
+        ({"compute": ref("no_such_module:f")}, "compute='no_such_module:f': there is no module 'no_such_module'"),
+        ({"compute": ref("no_such.package:f")}, "there is no module 'no_such.package'"),
+    ],
+)
+async def test_a_wrong_analyzer_is_refused_with_the_fix(world: World, wrong: dict[str, Any], said: str) -> None:
+    right: dict[str, Any] = {"compute": ref("computes:words"), "accepts": ("text/*",), "produces": (WordCount,)}
+    declared: Analyzer[Any] = analyzer(Algorithm("test.wrong", 1), **(right | wrong))(count)
+    with pytest.raises(AnalyzerDefinitionError) as refused:
+        world.register_analyzer(declared)
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("DAM106 cannot register analyzer 'test.wrong'\n")
+
+
+async def test_all_mistakes_of_an_analyzer_are_one_refusal(world: World) -> None:
+    declare: Any = analyzer
+    declared = declare(Algorithm("test.wrong", 1), compute=ref("nowhere:f"), accepts=("x",), produces=(int,))(count)
+    with pytest.raises(AnalyzerDefinitionError) as refused:
+        world.register_analyzer(declared)
+    assert len(str(refused.value).splitlines()) == 5
+
+
+async def test_two_analyzers_cannot_have_one_name(world: World) -> None:
+    world.register_analyzer(counting(1))
+    world.register_analyzer(counting(1))
+    with pytest.raises(AnalyzerDefinitionError, match=r"another analyzer has the name 'test\.words' already"):
+        world.register_analyzer(counting(2))
+
+
+async def test_two_analyzers_of_one_command_are_a_conflict_that_shows_where_they_are(world: World) -> None:
+    world.register_analyzer(counting(1))
+    declare: Any = analyzer
+    second = declare(
+        Algorithm("test.each", 1), compute=ref("computes:words"), accepts=("*",), produces=(Word,), command=CountWords
+    )(each)
+    with pytest.raises(
+        HandlerConflictError, match=r"(?s)count \(test_analysis\.py:\d+\).*each \(test_analysis\.py:\d+\)"
+    ):
+        world.register_analyzer(second)
+
+
+async def test_a_function_that_is_no_analyzer_is_refused(world: World) -> None:
+    wrong: Any = count
+    with pytest.raises(AnalyzerDefinitionError, match="is not an analyzer; declare it with @analyzer"):
+        world.register_analyzer(wrong)
+
+
+# -- algorithms
+
+parameters = st.dictionaries(
+    st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    min_size=1,
+)
+
+
+@given(parameters, st.randoms())
+def test_the_digest_of_parameters_does_not_depend_on_their_order(values: dict[str, Any], random: Any) -> None:
+    items = list(values.items())
+    shuffled = random.sample(items, len(items))
+    digest = Algorithm("a", 1, tuple(items)).parameters_digest
+    assert digest is not None
+    assert len(digest) == 16
+    assert Algorithm("b", 2, tuple(shuffled)).parameters_digest == digest
+
+
+@given(parameters, parameters)
+def test_other_parameters_have_another_digest(one: dict[str, Any], other: dict[str, Any]) -> None:
+    same = repr(sorted(one.items())) == repr(sorted(other.items()))
+    digests = {Algorithm("a", 1, tuple(values.items())).parameters_digest for values in (one, other)}
+    assert (len(digests) == 1) == same
+
+
+def test_the_digest_is_the_same_in_every_version_of_this_code() -> None:
+    digest = Algorithm("a", 1, (("size", 8), ("method", "dct"))).parameters_digest
+    assert digest == hashlib.blake2b(b'[["method", "dct"], ["size", 8]]', digest_size=16).digest()
+    assert Algorithm("a", 1).parameters_digest is None
