@@ -1,10 +1,10 @@
 """WorldTransaction: the one way in which a world's components change."""
 
 import functools
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, delete, event, select, update
 from sqlalchemy.exc import InvalidRequestError
@@ -124,9 +124,7 @@ class WorldTransaction:
         statement = insert_into(column.table, self._dialect).on_conflict_do_nothing(index_elements=[column])
         rows = shape_of(type(keys[0])).rows(keys, self.run.id or 0)
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
-        won = {
-            value: entity_id for entity_id, value in cast("Iterable[tuple[int, Any]]", inserted)
-        }  # the two returned columns
+        won = {row[column.key]: row["entity_id"] for row in inserted.mappings()}
         if lost := set(ids) - set(won.values()):
             await connection.execute(delete(Entity.__table__).where(Entity.__table__.c.id.in_(lost)))  # type: ignore[arg-type]
         return won
