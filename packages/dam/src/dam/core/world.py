@@ -79,6 +79,9 @@ class World:
         try:
             instance.build(self)
             problems = self._problems
+        except BaseException:
+            del self.plugins[cls]
+            raise
         finally:
             self._problems = outer
         if problems:
