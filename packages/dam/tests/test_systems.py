@@ -171,8 +171,8 @@ async def test_a_result_may_be_a_subclass_of_the_commands(make_world: MakeWorld)
 
 async def test_a_generator_with_the_annotation_of_a_coroutine_is_refused(world: World) -> None:
     @loosely(on_command=Count)
-    async def wrong(cmd: Count) -> int:  # type: ignore[misc]  # pyright: ignore[reportReturnType]
-        yield 1
+    async def wrong(cmd: Count) -> int:  # type: ignore[misc]
+        yield 1  # pyright: ignore[reportReturnType]
 
     assert "it yields, so its result is an AsyncGenerator[…], not int" in refusal(world, wrong)
 
