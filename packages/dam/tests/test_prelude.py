@@ -31,7 +31,7 @@ def test_every_name_is_what_its_module_defines(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'dam' has no attribute 'Wrold'"):
-        dam.Wrold  # type: ignore[attr-defined]  # noqa: B018
+        dam.Wrold  # noqa: B018
 
 
 def test_importing_dam_imports_neither_the_database_toolkit_nor_the_validator() -> None:

@@ -1,0 +1,1 @@
+pytest_plugins = ["dam_test_utils.fixtures"]
