@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+
 from dam.commands.core import BaseCommand
 from dam.core.plugin import discover
 from dam.core.stages import SystemStage
@@ -25,7 +27,6 @@ from dam.system_events.requests import PasswordRequest, PasswordResponse
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, OutcomeStatus
 from dam_fs.plugin import FsPlugin
 from dam_test_utils.fixtures import MakeWorld, SampleFiles
-from sqlalchemy import select
 
 GUIDE = Path(__file__).parents[3] / "shared" / "spec" / "developer_guide.md"
 
@@ -293,7 +294,9 @@ def test_one_line_in_a_plugins_conftest_gives_its_tests_the_shared_fixtures(tmp_
     tests.mkdir(parents=True)
     (tests / "conftest.py").write_text(example("pytest_plugins"))
     (tests / "test_fixtures.py").write_text(TEST_OF_A_PLUGIN)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "1 passed" in ran.stdout, ran.stdout + ran.stderr

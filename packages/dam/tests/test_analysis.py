@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
@@ -22,10 +27,6 @@ from dam.models.core.base_component import PERSON, BaseComponent, Component, Lay
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam_test_utils.fixtures import MakeWorld
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped, mapped_column
 
 HERE = str(Path(__file__).parent)
 EXTRACTION = SystemStage.METADATA_EXTRACTION

@@ -4,6 +4,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, Dialect, make_url, select
+from sqlalchemy.exc import StatementError
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.core.exceptions import ComponentDefinitionError
 from dam.core.world import World
 from dam.models.core.base_component import (
@@ -17,11 +23,6 @@ from dam.models.core.base_component import (
 from dam.models.core.types import PathType
 from dam.models.entity import Entity
 from dam_test_utils.fixtures import MakeWorld
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Dialect, make_url, select
-from sqlalchemy.exc import StatementError
-from sqlalchemy.orm import Mapped, mapped_column
 
 DIALECTS: list[Dialect] = [make_url(f"{name}://").get_dialect()() for name in ("sqlite", "postgresql")]
 

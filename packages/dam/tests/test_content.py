@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped
+
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
@@ -18,8 +21,6 @@ from dam.core.world import World
 from dam.models.core.base_component import BaseComponent, Component, UniqueComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped
 
 
 class Near(UniqueComponent):

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped
+
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import NoResultError, UnansweredRequestError, UncommittedRequestError
 from dam.core.systems import system
@@ -14,8 +17,6 @@ from dam.models.core.base_component import UniqueComponent
 from dam.system_events.base import BaseRequest, BaseSystemEvent, Result
 from dam.system_events.requests import PasswordRequest, PasswordResponse
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """Fields: what queries may name, and what is indexed."""
 
+from sqlalchemy import JSON, Text, UniqueConstraint, inspect
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.models.core.base_component import BaseComponent, Component, LayeredComponent, UniqueComponent
 from dam.models.core.fields import HIDDEN, UNINDEXED, fields_of
 from dam.models.core.types import PathType
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import JSON, Text, UniqueConstraint, inspect
-from sqlalchemy.orm import Mapped, mapped_column
 
 
 class Picture(UniqueComponent, namespace="picture", aliases={"w": "width", "wide": "width"}):

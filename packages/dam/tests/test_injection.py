@@ -10,6 +10,8 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import pytest
+from sqlalchemy import text
+
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import NoResourceError, SystemDefinitionError
 from dam.core.injection import Need, Scope
@@ -19,7 +21,6 @@ from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam.models.config import SettingsModel
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import text
 
 
 @dataclass

@@ -1,6 +1,11 @@
 """The same fact from several sources."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.core.exceptions import ComponentDefinitionError
 from dam.core.query import query
 from dam.core.transaction import WorldTransaction
@@ -16,10 +21,6 @@ from dam.models.core.base_component import (
     layer_rank,
 )
 from dam_test_utils.fixtures import MakeWorld
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped, mapped_column
 
 
 class Caption(LayeredComponent):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
 from dam.core.exceptions import MigrationNeededError, SchemaTooNewError
 from dam.core.migrations import RevisionTree, context_options
 from dam.core.plugin import Plugin
@@ -19,7 +21,6 @@ from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import WorldConfig
 from dam.models.core.base_class import Base
-from sqlalchemy import Connection, text
 
 PLUGIN = """
 from dam.core.plugin import Plugin

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import DamError, PluginError, PluginUnavailableError, SystemDefinitionError
 from dam.core.plugin import Plugin, check_plugin_class, discover, required

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dam
 import pytest
+
+import dam
 
 
 def imported_for_type_checkers() -> dict[str, str]:

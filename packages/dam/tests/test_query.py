@@ -1,6 +1,9 @@
 """Queries: one statement, whatever is asked."""
 
 import pytest
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.analysis.algorithm import Algorithm
 from dam.core.exceptions import ComponentDefinitionError
 from dam.core.query import Stale, With, Without, listed, query
@@ -17,8 +20,6 @@ from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
 from dam.services.ecs_service import find_entities_by_attribute, find_entities_with, get_components_of
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Mapped, mapped_column
 
 HASHES = Algorithm("test.hashes", 2)
 

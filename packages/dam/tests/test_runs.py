@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped
+
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import TransactionDoomedError
 from dam.core.systems import listens_for, system
@@ -14,8 +17,6 @@ from dam.events import Event
 from dam.models.core.base_component import UniqueComponent
 from dam.models.run import Run
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped
 
 
 class Colour(UniqueComponent):

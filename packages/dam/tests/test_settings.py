@@ -4,13 +4,14 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-from dam.models.config import ConfigComponent, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
-from dam.models.core.fields import fields_of
-from dam_test_utils.fixtures import MakeWorld
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 from sqlalchemy import JSON, Boolean, Float, Integer, String, select, text
+
+from dam.models.config import ConfigComponent, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
+from dam.models.core.fields import fields_of
+from dam_test_utils.fixtures import MakeWorld
 
 
 class Method(Enum):

@@ -7,6 +7,9 @@ from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped
+
 from dam.commands.analysis_commands import AnalysisCommand
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import (
@@ -25,8 +28,6 @@ from dam.events import Event
 from dam.models.core.base_component import MarkerComponent, UniqueComponent
 from dam.models.run import Run
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped
 
 F = TypeVar("F", bound=Callable[..., Any])
 

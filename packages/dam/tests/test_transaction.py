@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import LargeBinary, UniqueConstraint, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import (
     ComponentDefinitionError,
@@ -27,10 +32,6 @@ from dam.models.core.base_component import BaseComponent, Component, RelationCom
 from dam.models.entity import Entity
 from dam.system_events.base import BaseSystemEvent, Result
 from dam_test_utils.fixtures import MakeWorld
-from sqlalchemy import LargeBinary, UniqueConstraint, delete, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 
 class Colour(UniqueComponent):

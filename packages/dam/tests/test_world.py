@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
+
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.core import BaseCommand
@@ -20,7 +22,6 @@ from dam.models.config import WorldConfig
 from dam.models.core.base_component import Component, MarkerComponent
 from dam.models.entity import Entity
 from dam_test_utils.fixtures import MakeWorld, SampleFiles
-from sqlalchemy import select, text
 
 
 class NeedsPaint(MarkerComponent):

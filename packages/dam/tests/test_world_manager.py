@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import Field
+from sqlalchemy import select
+
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError, SystemDefinitionError
 from dam.core.plugin import Plugin
 from dam.core.stages import SystemStage
@@ -14,8 +17,6 @@ from dam.core.world import World
 from dam.core.world_manager import all_worlds, close_world, create_world_from_components, get_world
 from dam.models.config import ConfigComponent, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
-from pydantic import Field
-from sqlalchemy import select
 
 
 class StoreSettings(SettingsModel):

@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Mapped
+
 from dam import BaseCommand, EntityId, Result, UniqueComponent, World, query, system
 from dam.system_events.base import BaseSystemEvent
 from dam.system_events.requests import PasswordRequest, PasswordResponse
-from sqlalchemy.orm import Mapped
 
 
 class Progress(BaseSystemEvent):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
+
 from dam.core.analysis import Analyzer
 from dam.core.plugin import Plugin
 from dam.core.world import World
@@ -24,7 +25,6 @@ from dam.core.world_registrar import register_core_systems
 from dam.models.config import SettingsModel, WorldConfig
 from dam.models.core.base_class import Base
 from dam.models.core.base_component import Component
-
 from dam_test_utils.samples import SampleFiles, write_samples
 
 __all__ = [
