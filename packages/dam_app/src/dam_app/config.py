@@ -1,15 +1,23 @@
 """Configuration: ``dam.toml``, the environment, and the built-in default world."""
 
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from dam.core.database import parse_url
+from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
+from dam.core.plugin import PluginReport, discover, normalised, required
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
+from dotenv import dotenv_values
 from platformdirs import user_config_dir, user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from dam.core.exceptions import NoSuchWorldError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
@@ -17,7 +25,11 @@ from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, World
 
 DEFAULT_WORLD = "default"
 FILE = "dam.toml"
-ENVIRONMENT = ("DAM_CONFIG", "DAM_HOME", "DAM_LOG_LEVEL", "DAM_WORLD")
+TABLES = "DAM_WORLDS__"
+IN_DOTENV = ("DAM_DEFAULT_WORLD", "DAM_HOME", "DAM_WORLD", "DAM_WORLDS")
+VARIABLES = ("DAM_CONFIG", "DAM_LOG_LEVEL", *IN_DOTENV)  # the first two are read before any .env is found
+
+_WORLD_NAME = re.compile(r"[^\W_][\w-]*")
 
 
 class WorldTable(BaseModel):
@@ -50,6 +62,15 @@ class Tables(BaseSettings):
 
 
 @dataclass(frozen=True)
+class Variable:
+    """One environment variable, or one line of a ``.env``: ``place`` says which, and relative paths start at ``base``."""
+
+    value: str
+    place: str
+    base: Path
+
+
+@dataclass(frozen=True)
 class WorldDescription:
     """One configured world: its name, the components to build it from, and the folder that relative paths start at."""
 
@@ -69,9 +90,11 @@ class WorldDescription:
 class Configuration:
     """What ``dam.toml`` and the environment say together. ``file`` is ``None`` where there is no ``dam.toml``."""
 
-    def __init__(self, file: Path | None, tables: Tables) -> None:
+    def __init__(self, file: Path | None, tables: Tables, variables: Mapping[str, Variable], base: Path) -> None:
         self.file = file
+        self.base = base
         self._tables = tables
+        self._variables = variables
         self._discovered: dict[str, PluginReport] | None = None
 
     @property
@@ -79,13 +102,28 @@ class Configuration:
         """All worlds, the built-in default one included."""
         return sorted({*self._tables.worlds, DEFAULT_WORLD})
 
+    @property
+    def home(self) -> Path:
+        """The folder of the built-in default world and of worlds that name no database."""
+        given = self._variables.get("DAM_HOME")
+        return given.base / Path(given.value).expanduser() if given else Path(user_data_dir("dam")).absolute()
+
     def choose(self, name: str | None) -> str:
         """The world to use: as named, else ``DAM_WORLD``, else the file's default, else the built-in one."""
-        chosen = name or os.environ.get("DAM_WORLD") or self._tables.default_world or DEFAULT_WORLD
+        variable = self._variables.get("DAM_WORLD")
+        chosen, said_by = (
+            (name, "--world")
+            if name
+            else (variable.value, variable.place)
+            if variable
+            else (self._tables.default_world, self._place("", "default_world"))
+            if self._tables.default_world
+            else (DEFAULT_WORLD, "")
+        )
         if chosen not in self.names:
             place = f"{self.file} has" if self.file else f"there is no {FILE}, which leaves"
             raise NoSuchWorldError(
-                f"no world {chosen!r}: {place} {', '.join(self.names)}; "
+                f"no world {chosen!r}, which {said_by} names: {place} {', '.join(self.names)}; "
                 f"add a table [worlds.{chosen}] or choose another with --world"
             )
         return chosen
@@ -94,10 +132,13 @@ class Configuration:
         """Everything about one world, validated. Raises ``SettingsError`` or ``PluginUnavailableError``."""
         table = self._tables.worlds.get(name, WorldTable())
         where = f"worlds.{name}"
-        core = dict(table.model_extra or {}, name=name)
-        core.setdefault("database_url", _default_database(name))
-        config = self._validated(WorldConfig, core, where)
-        base = self.file.parent if self.file else Path.cwd()
+        core = dict(table.model_extra or {})
+        if "name" in core:
+            raise SettingsError(f"{self._place(where, 'name')}: [{where}] name is not a setting: the table's name is")
+        core.setdefault("database_url", f"sqlite+aiosqlite:///{self.home / name}.db")
+        config = self._validated(WorldConfig, {**core, "name": name}, where)
+        self._check_database(config, where)
+        base = self.base
         plugins = self._plugins(table, where)
         components: list[ConfigComponent] = [WorldConfigComponent.from_settings(_absolute_database(config, base))]
         for report in plugins:
@@ -114,11 +155,17 @@ class Configuration:
             self._discovered = discover()
         return self._discovered
 
+    def _check_database(self, config: WorldConfig, where: str) -> None:
+        try:
+            parse_url(config.database_url)
+        except SettingsError as e:
+            raise SettingsError(f"{self._place(where, 'database_url')}: [{where}] {e.message}") from e
+
     def _plugins(self, table: WorldTable, where: str) -> list[PluginReport]:
         reports = self.plugin_reports() if table.plugins is None else discover(table.plugins)
         wanted = list(reports) if table.plugins is None else table.plugins
         for name in wanted:
-            required(reports, name)
+            self._require(reports, name, where, is_named=table.plugins is not None)
         chosen = {normalised(name) for name in wanted}
         if unknown := [name for name in table.settings if normalised(name) not in chosen]:
             raise SettingsError(
@@ -126,6 +173,19 @@ class Configuration:
                 f"it has {', '.join(sorted(reports)) or 'none'}"
             )
         return [report for report in reports.values() if normalised(report.name) in chosen]
+
+    def _require(self, reports: dict[str, PluginReport], name: str, where: str, *, is_named: bool) -> None:
+        try:
+            required(reports, name)
+        except PluginUnavailableError as e:
+            if not is_named:
+                fix = f"mend or uninstall it, or say in [{where}] which plugins the world has"
+                raise PluginUnavailableError(
+                    f"world {where.removeprefix('worlds.')!r} has every installed plugin: {e.message}; {fix}"
+                ) from e
+            usable = ", ".join(r.name for r in self.plugin_reports().values() if r.plugin is not None)
+            place = self._place(where, "plugins")
+            raise PluginUnavailableError(f"{place}: [{where}] plugins: {e.message}; usable are {usable}") from e
 
     def _validated(
         self, model: type[SettingsModel], given: Mapping[str, Any], where: str, base: Path | None = None
@@ -138,86 +198,162 @@ class Configuration:
     def _problems(self, error: ValidationError, where: str, model: type[BaseModel]) -> Iterator[str]:
         for problem in error.errors():
             key = str(problem["loc"][0]) if problem["loc"] else ""
+            place = f"{self._place(where, key)}: [{where}] {key}"
+            field = model.model_fields.get(key)
             if problem["type"] == "extra_forbidden":
-                known = ", ".join(sorted(model.model_fields.keys() - {"name"})) or "no keys at all"
-                yield f"{self._place(where, key)}: [{where}] {key} is not a setting; there are {known}"
-            else:
-                field = model.model_fields.get(key)
-                fallback = (
-                    f"; the default is {field.default!r}" if field is not None and not field.is_required() else ""
+                keys = (
+                    {*model.model_fields, "plugins", "settings"} - {"name"}
+                    if model is WorldConfig
+                    else model.model_fields
                 )
-                yield f"{self._place(where, key)}: [{where}] {key}={problem['input']!r}: {_lower(problem['msg'])}{fallback}"
+                yield f"{place} is not a setting; there are {', '.join(sorted(keys)) or 'no settings at all'}"
+            elif problem["type"] == "missing":
+                yield f"{place} is not set, and has no default"
+            else:
+                default = None if field is None or field.is_required() else field.default
+                fallback = "" if default is None else f"; the default is {default!r}"
+                yield f"{place}={problem['input']!r}: {_lower(problem['msg'])}{fallback}"
 
     def _place(self, where: str, key: str = "") -> str:
-        variable = "DAM_" + "__".join([*where.split("."), key]).upper().replace("-", "_")
-        if key and variable in os.environ:
-            return f"environment variable {variable}"
-        return str(self.file or "environment")
+        return _place_of(self._variables, self.file, [*where.split("."), key])
 
 
 def load_configuration(config: str | None = None) -> Configuration:
     """Reads ``dam.toml`` from ``config``, ``DAM_CONFIG``, the working folder and its parents, or the user's configuration
     folder; none is fine. Raises ``SettingsError``."""
-    file = _find(config)
-    content: dict[str, Any] = {}
-    if file is not None:
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as e:
-            raise SettingsError(f"{file} cannot be read: {e.strerror}; correct --config or DAM_CONFIG") from e
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-            raise SettingsError(f"{file} is not valid TOML: {e}") from e
-        if unknown := sorted(content.keys() - Tables.model_fields.keys()):
-            raise SettingsError(
-                f"{file}: {unknown[0]!r} is not a setting; at the top there are default_world and tables [worlds.NAME]"
-            )
-    folder = file.parent if file else Path.cwd()
     try:
-        tables = Tables(_env_file=folder / ".env", **_known_names(content))  # pyright: ignore[reportCallIssue]  # an option of every BaseSettings
+        here = Path.cwd()
+    except FileNotFoundError as e:
+        raise SettingsError("the working folder does not exist any more; change to one that does") from e
+    file, is_named = _find(config, here)
+    content = {} if file is None else _read(file)
+    base = file.parent if file else here
+    dotenv = base / ".env"
+    if not is_named and dotenv.is_file():
+        _refuse_strangers(dotenv)
+    variables = _variables(dotenv, here)
+    try:
+        tables = Tables(_env_file=dotenv, **content)  # pyright: ignore[reportCallIssue]  # an option of every BaseSettings
     except ValidationError as e:
-        first = e.errors()[0]
-        *table, key = [str(part) for part in first["loc"]]
+        raise SettingsError("\n".join(_misshapen(e, file, variables))) from e
+    except UnreadableVariableError as e:
+        raise SettingsError(f"DAM_WORLDS, in the environment or in {dotenv}, is not JSON: {e.__cause__}") from e
+    return Configuration(file, _same_case(tables, content), variables, base)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise SettingsError(f"{file} cannot be read: {e.strerror}; correct --config or DAM_CONFIG") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{file} is not valid TOML: {e}") from e
+    if unknown := sorted(content.keys() - Tables.model_fields.keys()):
         raise SettingsError(
-            f"{file or 'environment'}: [{'.'.join(table)}] {key}={first['input']!r}: {_lower(first['msg'])}"
-        ) from e
-    return Configuration(file, _same_case(tables, content))
+            f"{file}: {unknown[0]!r} is not a setting; at the top there are default_world and tables [worlds.NAME]"
+        )
+    worlds = content.get("worlds")
+    _check_names(worlds if isinstance(worlds, dict) else (), file)
+    return content
 
 
-def _find(config: str | None) -> Path | None:
+def _check_names(names: Collection[str], file: Path) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if not _WORLD_NAME.fullmatch(name):
+            raise SettingsError(
+                f"{file}: [worlds.{name!r}] is not a name for a world; "
+                "letters, digits, '-' and '_' are, with a letter or a digit first"
+            )
+        if (other := seen.setdefault(_in_variables(name), name)) != name:
+            raise SettingsError(
+                f"{file}: environment variables cannot tell [worlds.{other}] from [worlds.{name}]; rename one of them"
+            )
+
+
+def _variables(dotenv: Path, here: Path) -> dict[str, Variable]:
+    """All that the environment and the ``.env`` say, by name in capitals. Raises ``SettingsError`` for what is near a
+    setting and none: a misspelt variable must not be nothing."""
+    try:
+        lines = {key.upper(): value for key, value in dotenv_values(dotenv).items() if key.upper().startswith("DAM_")}
+    except (OSError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{dotenv} cannot be read: {e}") from e
+    for name in lines:
+        if name not in IN_DOTENV and not name.startswith(TABLES):
+            raise SettingsError(f"{dotenv}: {name} is not a setting there; {_allowed(IN_DOTENV)}")
+    environment = {key.upper(): value for key, value in os.environ.items() if key.upper().startswith("DAM_")}
+    for name in environment:
+        if name in VARIABLES or name.startswith(TABLES):
+            continue
+        if name.startswith("DAM_WORLD") or get_close_matches(name, VARIABLES, n=1, cutoff=0.85):
+            raise SettingsError(f"environment variable {name} is not a setting; {_allowed(VARIABLES)}")
+    found = {n: Variable(value, f"{dotenv}: {n}", dotenv.parent) for n, value in lines.items() if value}
+    return found | {n: Variable(value, f"environment variable {n}", here) for n, value in environment.items() if value}
+
+
+def _allowed(names: Collection[str]) -> str:
+    return f"there are {', '.join(sorted(names))} and {TABLES}NAME__KEY, with two underscores between the parts"
+
+
+def _misshapen(error: ValidationError, file: Path | None, variables: Mapping[str, Variable]) -> Iterator[str]:
+    """What is wrong with the tables themselves, before any plugin looks at what is in them."""
+    for problem in error.errors():
+        path = [part for part in problem["loc"] if isinstance(part, str)]
+        *table, key = path
+        where = f"[{'.'.join(table)}] " if table else ""
+        is_table = problem["type"] in ("dict_type", "model_type")
+        wanted = f"must be a table [{'.'.join(path)}]" if is_table else _lower(problem["msg"])
+        if path == ["worlds"]:
+            wanted = "must be tables [worlds.NAME]"
+        yield f"{_place_of(variables, file, path)}: {where}{key}={problem['input']!r}: {wanted}"
+
+
+def _place_of(variables: Mapping[str, Variable], file: Path | None, path: Collection[str]) -> str:
+    """Who said this setting: the variable of its name, else the file."""
+    variable = variables.get("DAM_" + "__".join(map(_in_variables, filter(None, path))).upper())
+    return variable.place if variable else str(file or "environment")
+
+
+def _in_variables(name: str) -> str:
+    """How environment variables spell a name of ``dam.toml``: they know neither case nor hyphens."""
+    return name.lower().replace("-", "_")
+
+
+def _find(config: str | None, here: Path) -> tuple[Path | None, bool]:
+    """The file, and whether the user named it."""
     if named := config or os.environ.get("DAM_CONFIG"):
-        return Path(named).absolute()
-    here = Path.cwd()
+        return (here / named).absolute(), True
     for folder in (here, *here.parents):
         file = folder / FILE
         if file.is_file():
             _refuse_strangers(file)
-            return file
+            return file, False
     file = Path(user_config_dir("dam")) / FILE
-    return file if file.is_file() else None
+    return (file if file.is_file() else None), False
 
 
 def _refuse_strangers(file: Path) -> None:
-    """A file found by walking up is somebody's choice of databases and plugins: it has to be the user's own."""
-    if hasattr(os, "getuid") and file.stat().st_uid != os.getuid():
+    """What is found by walking up is somebody's choice of databases and plugins: it has to be the user's own."""
+    if hasattr(os, "getuid") and {file.stat().st_uid, file.lstat().st_uid} != {os.getuid()}:
+        toml = file.parent / FILE
         raise SettingsError(
             f"{file} belongs to another user, who could make this command use any database; "
-            f"if you trust it, say so with --config {file} or DAM_CONFIG"
+            f"if you trust it, say so with --config {toml} or DAM_CONFIG"
+            + ("" if toml.exists() else " after creating that file, which may be empty")
         )
 
 
-def _known_names(content: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key in Tables.model_fields}
-
-
 def _same_case(tables: Tables, content: dict[str, Any]) -> Tables:
-    """Environment variables know no case: ``DAM_WORLDS__PHOTOS__…`` is about the file's world ``Photos``."""
-    written = {name.lower(): name for name in content.get("worlds", {})}
+    """``DAM_WORLDS__MY_PHOTOS__…`` is about the file's world ``My-Photos``."""
+    written = {_in_variables(name): name for name in content.get("worlds", {})}
     for name in [name for name in tables.worlds if written.get(name, name) != name]:
         extra, original = tables.worlds.pop(name), tables.worlds[written[name]]
         merged = {**(original.model_extra or {}), **(extra.model_extra or {})}
         settings = {key: {**_table_of(original.settings, key), **value} for key, value in extra.settings.items()}
         tables.worlds[written[name]] = WorldTable(
-            plugins=extra.plugins or original.plugins, settings={**original.settings, **settings}, **merged
+            plugins=original.plugins if extra.plugins is None else extra.plugins,
+            settings={**original.settings, **settings},
+            **merged,
         )
     return tables
 
@@ -229,15 +365,6 @@ def _table_of(settings: Mapping[str, dict[str, Any]], plugin: str) -> dict[str, 
         if normalised(name) == normalised(plugin):
             merged.update(settings[name])
     return merged
-
-
-def home() -> Path:
-    """The folder of the built-in default world and of worlds that name no database."""
-    return Path(os.environ.get("DAM_HOME") or user_data_dir("dam")).expanduser().absolute()
-
-
-def _default_database(name: str) -> str:
-    return f"sqlite+aiosqlite:///{home() / name}.db"
 
 
 def _absolute_database(config: WorldConfig, base: Path) -> WorldConfig:

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any
 
-from sqlalchemy import event, make_url
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -15,13 +15,8 @@ BUSY_SECONDS = 60
 
 
 def connect(database_url: str) -> AsyncEngine:
-    """The engine for a world's ``database_url``. Nothing is opened yet."""
-    try:
-        url = make_url(database_url)
-    except ArgumentError as e:
-        raise SettingsError(_bad_url(database_url)) from e
-    if url.drivername not in DRIVERS:
-        raise SettingsError(_bad_url(url.render_as_string()))
+    """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``."""
+    url = parse_url(database_url)
     try:
         engine = create_async_engine(url)
     except ModuleNotFoundError as e:
@@ -36,6 +31,17 @@ def connect(database_url: str) -> AsyncEngine:
     return engine
 
 
+def parse_url(database_url: str) -> URL:
+    """Raises ``SettingsError`` for what is no database that dam knows."""
+    try:
+        url = make_url(database_url)
+    except ArgumentError as e:
+        raise SettingsError(_bad_url(database_url)) from e
+    if url.drivername not in DRIVERS:
+        raise SettingsError(_bad_url(url.render_as_string()))
+    return url
+
+
 def reading(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for connections that only read: they hold no transaction open and never the write lock."""
     return engine.execution_options(dam_reading=True, isolation_level="AUTOCOMMIT")
@@ -43,7 +49,7 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
 
 def sqlite_file(database_url: str) -> str | None:
     """The file of an embedded database, or ``None`` for a server's."""
-    url = make_url(database_url)
+    url = parse_url(database_url)
     return url.database if url.get_backend_name() == "sqlite" else None
 
 
