@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from dam.core.database import sqlite_file
-from dam.core.exceptions import DamError
+from dam.core.exceptions import DamError, DatabaseUnavailableError
 from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
 from dam_app.config import Configuration, WorldDescription, load_configuration
@@ -38,7 +38,7 @@ async def opened(
     """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
     world = build(configuration.describe(name))
     try:
-        await _prepare(world, say, setup=setup)
+        await _prepare(world, say, str(configuration.home), setup=setup)
         yield world
     finally:
         await close_world(name)
@@ -50,24 +50,35 @@ def build(description: WorldDescription) -> World:
     return create_world_from_components(description.components, plugins=plugins, base=description.base)
 
 
-async def _prepare(world: World, say: Say, *, setup: bool) -> None:
+async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
     file = sqlite_file(world.config.database_url)
-    is_new = file is not None and not (os.path.exists(file) and os.path.getsize(file))
-    if is_new and file is not None:
+    if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
         _refuse_orphaned_store(world, file)
-        make_folder(world)
-    states = await world.schema_states()
-    if file is not None and all(state.current is None for state in states):
+        _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
+    if setup:
+        return
+    if file is not None and await world.is_blank():
         await world.setup()
         say(f"set up world {world.name!r}: {file}")
-    elif not setup:
+    else:
         await world.check_schema()
 
 
-def make_folder(world: World) -> None:
-    """The folder of an embedded database; SQLite makes the file, but not that."""
-    if file := sqlite_file(world.config.database_url):
-        os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
+def _make_folder(folder: str, home: str, world: str) -> None:
+    """Only dam's own folder is made: any other that is missing may be a disk that is not there."""
+    if os.path.isdir(folder):
+        return
+    if folder != home:
+        raise DatabaseUnavailableError(
+            f"world {world!r}: there is no folder {folder} for its database; is its disk mounted? "
+            "Mount it, make the folder, or correct database_url. Nothing was created"
+        )
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as e:
+        raise DatabaseUnavailableError(
+            f"world {world!r}: its folder {folder} cannot be made: {e.strerror}; DAM_HOME names another one"
+        ) from e
 
 
 def _refuse_orphaned_store(world: World, file: str) -> None:

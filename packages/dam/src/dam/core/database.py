@@ -1,6 +1,7 @@
 """Engines: how the two databases are opened, and what their refusals mean."""
 
 import sqlite3
+from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
@@ -27,7 +28,7 @@ def connect(database_url: str) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        event.listen(engine.sync_engine, "handle_error", _explain_sqlite)
+        event.listen(engine.sync_engine, "handle_error", partial(_explain_sqlite, engine.url.database))
     return engine
 
 
@@ -106,8 +107,9 @@ _SQLITE: dict[int, tuple[type[DamError], str]] = {
 }
 
 
-def _explain_sqlite(context: ExceptionContext) -> None:
+def _explain_sqlite(file: str | None, context: ExceptionContext) -> DamError | None:
     number = getattr(context.original_exception, "sqlite_errorcode", None)
     if number is not None and (known := _SQLITE.get(number & 0xFF)):
         kind, text = known
-        raise kind(f"{text} ({context.original_exception})")
+        return kind(f"{file}: {text} ({context.original_exception})")
+    return None

@@ -100,8 +100,18 @@ async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> l
         return await connection.run_sync(_states, list(trees))
 
 
+async def is_blank(engine: AsyncEngine) -> bool:
+    """Whether the database has no table at all. One with somebody else's tables is not new."""
+    async with engine.execution_options(dam_reading=True).connect() as connection:
+        return not await connection.run_sync(_table_names)
+
+
+def _table_names(connection: Connection) -> set[str]:
+    return set(connection.execute(text(_TABLE_NAMES[connection.dialect.name])).scalars())
+
+
 def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
-    names = set(connection.execute(text(_TABLE_NAMES[connection.dialect.name])).scalars())
+    names = _table_names(connection)
     known = [tree for tree in trees if tree.version_table in names]
     union = " UNION ALL ".join(f"SELECT '{t.package}', version_num FROM {t.version_table}" for t in known)  # noqa: S608  our names
     current: dict[str, str] = {row[0]: row[1] for row in connection.execute(text(union))} if known else {}

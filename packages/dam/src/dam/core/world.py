@@ -20,7 +20,7 @@ from dam.core.database import connect, sqlite_file
 from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SystemDefinitionError
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
-from dam.core.migrations import RevisionTree, SchemaState, check_states, schema_states, upgrade
+from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
 from dam.core.plugin import Plugin, check_plugin_class, package_of
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
@@ -234,6 +234,10 @@ class World:
     async def schema_states(self) -> list[SchemaState]:
         """Where the database stands, tree by tree."""
         return await schema_states(self.engine, self.revision_trees)
+
+    async def is_blank(self) -> bool:
+        """Whether the database has no table at all."""
+        return await is_blank(self.engine)
 
     async def check_schema(self) -> None:
         """Raises ``MigrationNeededError`` or ``SchemaTooNewError``."""

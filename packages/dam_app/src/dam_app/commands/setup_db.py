@@ -2,12 +2,13 @@
 
 import typer
 
+from dam_app.application import Command
 from dam_app.context import Globals, JsonOption, run
 from dam_app.output import Output
 
 
 def register(app: typer.Typer) -> None:
-    app.command("setup-db", epilog="Example: dam-cli --world photos setup-db")(setup_db)
+    app.command("setup-db", cls=Command, epilog="Example: dam-cli --world photos setup-db")(setup_db)
 
 
 def setup_db(ctx: typer.Context, json: JsonOption = False) -> None:
