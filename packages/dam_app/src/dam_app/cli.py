@@ -9,8 +9,8 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from dam_app.application import Group
 from dam_app.commands import add_asset, find_file_by_hash, ls, plugins, setup_db, show, worlds
 from dam_app.context import Globals, guarded
 
@@ -18,7 +18,7 @@ VERBS = "dam.cli"
 """Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
 
 
-class VerbGroup(TyperGroup):
+class VerbGroup(Group):
     """The built-in commands, then those of plugins, which are imported only when they are wanted."""
 
     def list_commands(self, ctx: Any) -> list[str]:

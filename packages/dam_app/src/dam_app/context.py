@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
@@ -69,13 +70,13 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
     """Calls ``work`` and turns what it raises into an exit code and a message; a traceback only when ``verbose``."""
     output = output or Output(json="--json" in sys.argv)
     try:
-        return int(work() or 0)
+        code = int(work() or 0)
+        sys.stdout.flush()  # a closed pipe shows here, where it can be met, or at exit, where Python complains
     except KeyboardInterrupt:
         output.error("interrupted; run the same command again to continue")
         return 130
     except BrokenPipeError:
-        # The reader has what it wanted. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 141
     except Exception as e:
         from dam.core.exceptions import DamError
@@ -86,32 +87,57 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
 
         if verbose:
             traceback.print_exc()
-        output.error(str(e) if output.json else e.message, **({"code": e.code} if output.json else {}))
+        output.error(e.message, code=e.code)
         return int(exit_of(e))
+    return code
+
+
+def _discard_output() -> None:
+    """The reader has what it wanted. Python would complain once more when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
 
 
 class Interrupts:
-    """Ctrl-C: the first sets ``stop`` and says what happens, the second ends the work at once."""
+    """Ctrl-C: the first sets ``stop`` and says what happens, the second ends the process at once.
+
+    A thread that reads a large file cannot be ended otherwise; what is committed is safe from any kill.
+    """
 
     def __init__(self, stop: asyncio.Event, output: Output) -> None:
         self._stop = stop
         self._output = output
-        self._task = asyncio.current_task()
+        self._asked = False
         self._loop = asyncio.get_running_loop()
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, lambda *_: self._loop.call_soon_threadsafe(self._interrupted))
+        self._before = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
-    def _interrupted(self) -> None:
-        if not self._stop.is_set():
-            self._stop.set()
-            self._output.note("\nfinishing the batch in hand; Ctrl-C again stops at once")
-        elif self._task is not None:
-            self._task.cancel()
+    def _interrupted(self, *_: object) -> None:
+        if self._asked:
+            _end_at_once()
+        self._asked = True
+        self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        self._stop.set()
+        self._output.note("\nfinishing the batch in hand; Ctrl-C again stops at once")
+
+
+def _end_at_once() -> None:
+    with suppress(RuntimeError, OSError):  # it may have been interrupted while it was writing
+        sys.stdout.flush()
+    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
+    os.write(2, show_cursor + b"\nstopped; run the same command again to continue\n")
+    os._exit(130)
 
 
 def _set_up_logging(options: Globals) -> None:

@@ -4,8 +4,10 @@ import base64
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 SCHEMA = 1
@@ -14,7 +16,11 @@ SCHEMA = 1
 def safe(text: str) -> str:
     """Text from files without what a terminal would obey: control and direction characters are shown as escapes."""
     text = os.fsencode(text).decode("utf-8", "replace") if any("\ud800" <= c <= "\udfff" for c in text) else text
-    return "".join(c if c.isprintable() or c == " " else _escape(c) for c in text)
+    return text if text.isprintable() else "".join(c if _is_harmless(c) else _escape(c) for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # spaces of any width
 
 
 def _escape(character: str) -> str:
@@ -78,9 +84,9 @@ class Output:
         Console().print(table)
 
     def note(self, text: str) -> None:
-        """Something to know that is not data."""
-        if not self.quiet and not self.json:
-            print(text, file=sys.stderr)
+        """Something to know that is not data: for a person, whatever stdout is."""
+        if not self.quiet:
+            print("\n".join(map(safe, text.split("\n"))), file=sys.stderr)
 
     def warning(self, text: str, **fields: Any) -> None:
         if self.json:
@@ -98,6 +104,7 @@ class Output:
     def progress(self, record: Mapping[str, Any]) -> None:
         if self.json:
             self._json("progress", record)
+            sys.stdout.flush()
 
     def summary(self, record: Mapping[str, Any], line: str) -> None:
         if self.json:
@@ -106,5 +113,16 @@ class Output:
             self.note(line)
 
     def _json(self, kind: str, record: Mapping[str, Any]) -> None:
-        text = json.dumps({"type": kind, "schema": SCHEMA, **record}, ensure_ascii=False, default=str)
-        print(text.encode("utf-8", "replace").decode())
+        text = json.dumps({"type": kind, "schema": SCHEMA, **record}, ensure_ascii=False, default=_plain)
+        text = text.encode("utf-8", "replace").decode()
+        is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        # JSON leaves C1 controls, directions and line separators as they are: escaped, they mean the same and harm nobody.
+        print("".join(c if _is_harmless(c) and (is_utf8 or c.isascii()) else _json_escape(c) for c in text))
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -22,8 +22,9 @@ PROGRESS_EVERY = 2.0  # seconds between progress records of --json
 class IngestReport:
     """Counts outcomes; draws a bar with items, bytes and the time left on a terminal, lines in a pipe."""
 
-    def __init__(self, output: Output, *, dry_run: bool = False) -> None:
+    def __init__(self, output: Output, stop: asyncio.Event, *, dry_run: bool = False) -> None:
         self._output = output
+        self._stop = stop
         self._dry_run = dry_run
         self._counts: Counter[str] = Counter()
         self._bytes = 0
@@ -48,7 +49,7 @@ class IngestReport:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if kind is None or kind is asyncio.CancelledError:
+        if kind is None:
             self._summarise()
 
     def take(self, event: Any) -> None:
@@ -61,16 +62,18 @@ class IngestReport:
             self._tell(event)
         self._advance()
 
-    async def extract(self, world: World, stop: asyncio.Event) -> None:
+    async def extract(self, world: World) -> None:
         """Runs the stage after it; interrupting leaves the rest marked for the next time."""
-        if stop.is_set():
+        if self._stop.is_set():
             return
-        async for _ in world.execute_stage(SystemStage.METADATA_EXTRACTION):
-            if stop.is_set():
-                break
+        async with world.execute_stage(SystemStage.METADATA_EXTRACTION) as events:
+            async for _ in events:
+                if self._stop.is_set():
+                    break
 
-    def exit_code(self, *, interrupted: bool) -> Exit:
-        if interrupted:
+    @property
+    def exit_code(self) -> Exit:
+        if self._stop.is_set():
             return Exit.INTERRUPTED
         return Exit.SOME_FAILED if self._counts[OutcomeStatus.FAILED] else Exit.DONE
 
@@ -85,17 +88,22 @@ class IngestReport:
         }
         cells = [outcome.status.value, str(outcome.entity_id or ""), safe(outcome.path)]
         line = "\t".join(cells + ([safe(outcome.reason)] if outcome.reason else []))
-        if self._output.json or (not self._output.quiet and not sys.stdout.isatty()):
+        if self._output.json or not sys.stdout.isatty():
             self._output.item(record, line)
-        elif outcome.reason or self._output.verbose:
-            text = f"{outcome.status.value}: {safe(outcome.path)}" + (
-                f": {safe(outcome.reason)}" if outcome.reason else ""
-            )
-            (
-                self._bar.console.print(text, markup=False, highlight=False)
-                if self._bar
-                else print(text, file=sys.stderr)
-            )
+        if self._is_worth_a_word(outcome):
+            text = f"{outcome.status.value}: {outcome.path}" + (f": {outcome.reason}" if outcome.reason else "")
+            if self._bar:
+                self._bar.console.print(safe(text), markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(safe(text), file=sys.stderr)
+
+    def _is_worth_a_word(self, outcome: AssetOutcome) -> bool:
+        """Whether a person is told on stderr: of failures always, of more only where stdout does not say it."""
+        if outcome.status is OutcomeStatus.FAILED:
+            return not self._output.json
+        if self._output.json or self._output.quiet or not sys.stdout.isatty():
+            return False
+        return outcome.status is OutcomeStatus.SKIPPED or self._output.verbose
 
     def _advance(self) -> None:
         done = self._counts.total()
@@ -115,9 +123,11 @@ class IngestReport:
         counts = {status.value: self._counts[status.value] for status in OutcomeStatus}
         said = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to add"
         line = f"{'would be: ' if self._dry_run else ''}{said} ({human_size(self._bytes)} in {seconds:.1f} s)"
-        self._output.summary(
-            {**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}, line
-        )
+        record = {**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}
+        stopped = self._stop.is_set()
+        self._output.summary({**record, "interrupted": stopped}, line)
+        if stopped:
+            self._output.note("interrupted; run the same command again to continue")
 
 
 def _bar() -> "tuple[Progress, TaskID]":

@@ -11,6 +11,8 @@ from dam_app.output import Output, human_size, path_fields, safe
 from dam_app.services import Asset, Listed, values_of
 from dam_fs.models import FilePropertiesComponent
 
+_COLUMNS = "{:>8}  {:16}  {:>10}  {:24}  {}"
+
 
 def print_asset(output: Output, asset: Asset) -> None:
     """Everything about one asset."""
@@ -30,12 +32,16 @@ def print_asset(output: Output, asset: Asset) -> None:
                 print(f"    {key:22} {_text(key, value)}")
 
 
-async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> None:
-    """One line for each asset; on a terminal as columns."""
+async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> int:
+    """One line for each asset, on a terminal as columns below a heading; returns how many there were."""
+    count = 0
     async for asset in assets:
+        count += 1
         if output.json:
             output.item(asset.__dict__)
             continue
+        if count == 1 and output.is_terminal:
+            print(_COLUMNS.format("id", "added", "size", "type", "name"))
         cells = (
             str(asset.entity_id),
             asset.added_at.astimezone().strftime("%Y-%m-%d %H:%M") if asset.added_at else "",
@@ -47,7 +53,8 @@ async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> None:
             asset.mime_type or "",
             safe(asset.name or ""),
         )
-        print("{:>8}  {:16}  {:>10}  {:24}  {}".format(*cells) if output.is_terminal else "\t".join(cells))
+        print(_COLUMNS.format(*cells) if output.is_terminal else "\t".join(cells))
+    return count
 
 
 def _json_values(component: Component) -> dict[str, Any]:

@@ -56,15 +56,19 @@ def addition(
     dry_run: bool = False,
     exclude: Sequence[str] = (),
     protected: Sequence[str] = (),
+    listed: Sequence[str] = (),
     count: bool = False,
 ) -> AddAssetsCommand:
-    """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered."""
-    for path in paths:
+    """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered, and for a path
+    that is not there; one of those ``listed`` by a program may have gone meanwhile, and fails alone."""
+    for path in (*paths, *listed):
         if not recursive and os.path.isdir(path):
             raise NotAFileError(f"{path!r} is a folder; add -r to add the files below it")
+    for path in paths:
         if not os.path.lexists(path):
             raise NotAFileError(f"there is no {path!r}; check the name")
-    return AddAssetsCommand(paths, copy=copy, dry_run=dry_run, exclude=exclude, protected=protected, count=count)
+    every = [*paths, *listed]
+    return AddAssetsCommand(every, copy=copy, dry_run=dry_run, exclude=exclude, protected=protected, count=count)
 
 
 def paths_from(source: str, *, null: bool = False) -> list[str]:
@@ -77,11 +81,14 @@ def paths_from(source: str, *, null: bool = False) -> list[str]:
                 content = file.read()
     except OSError as e:
         raise NotAFileError(f"--files-from {source!r} cannot be read: {e.strerror}") from e
+    if not null and b"\0" in content:
+        raise NotAFileError(f"--files-from {source!r} holds NUL characters; if they end the paths, add --null")
     return [os.fsdecode(path) for path in content.split(b"\0" if null else b"\n") if path]
 
 
 async def find_by_hash(world: World, hash_type: str, value: str | None = None, file: str | None = None) -> list[Asset]:
     """Assets whose content has that hash, given in hexadecimal or taken from a file. Several can share one MD5."""
+    hash_type = hash_type.lower()
     if hash_type not in HASHES:
         raise InvalidHashError(f"--hash-type {hash_type!r} is not a hash that is kept; allowed are {', '.join(HASHES)}")
     component, length = HASHES[hash_type]
@@ -115,7 +122,7 @@ def _digest_of(path: str, hash_type: str) -> bytes:
 
 async def describe_entities(world: World, entity_ids: Iterable[int]) -> list[Asset]:
     """Every component of these entities; one statement for each component, however many entities. Unknown ids are left out."""
-    wanted = list(dict.fromkeys(entity_ids))
+    wanted = [entity_id for entity_id in dict.fromkeys(entity_ids) if entity_id < 1 << 63]  # what a database can hold
     components: dict[int, list[Component]] = {}
     async with world.reading() as session:
         for entity_id in await session.scalars(select(Entity.id).where(Entity.id.in_(wanted))):
@@ -179,12 +186,11 @@ def plugin_rows(configuration: Configuration, world: str | None) -> list[dict[st
     ]
 
 
-def world_rows(configuration: Configuration, chosen: str | None) -> list[dict[str, Any]]:
-    """Every configured world; one that cannot be used has the reason in ``error``."""
+def world_rows(configuration: Configuration, chosen: str | None = None) -> list[dict[str, Any]]:
+    """Every configured world, the ``chosen`` one marked; one that cannot be used has the reason in ``error``."""
     rows = []
-    current = configuration.choose(chosen)
     for name in configuration.names:
-        row: dict[str, Any] = {"name": name, "chosen": name == current, "database": None, "plugins": [], "error": None}
+        row: dict[str, Any] = {"name": name, "chosen": name == chosen, "database": None, "plugins": [], "error": None}
         try:
             description = configuration.describe(name)
             url = description.core.database_url

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dam_app.application import Command
 from dam_app.context import Globals, Interrupts, JsonOption, in_world
 from dam_app.output import Output
 
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("add-asset", epilog="Example: dam-cli add-asset -r ~/Pictures --exclude '*.tmp'")(add_asset)
+    app.command("add-asset", cls=Command, epilog="Example: dam-cli add-asset -r ~/Pictures --exclude '*.tmp'")(
+        add_asset
+    )
 
 
 def add_asset(
     ctx: typer.Context,
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH…", help="Files; folders with --recursive.", show_default=False)
+        list[str] | None, typer.Argument(metavar="PATH", help="Files; folders with --recursive.", show_default=False)
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Add the files below folders as well.")] = False,
     no_copy: Annotated[
@@ -40,29 +43,34 @@ def add_asset(
     if not paths and files_from is None:
         raise typer.BadParameter("give at least one PATH, or --files-from")
     options = Globals.of(ctx, json=json)
+    from dam_app.config import load_configuration
+    from dam_app.progress import IngestReport
+    from dam_app.services import addition, paths_from
+    from dam_app.worlds import protected_paths
+
+    command = addition(  # before a world is opened, and perhaps set up: a wrong path changes nothing
+        paths or (),
+        listed=paths_from(files_from, null=null) if files_from else (),
+        recursive=recursive,
+        copy=not no_copy,
+        dry_run=dry_run,
+        exclude=exclude or (),
+        protected=protected_paths(load_configuration(options.config)),
+        count=IngestReport.shows_progress(options.output),
+    )
 
     async def work(output: Output, world: "World") -> int:
-        from dam_app.answers import answers
-        from dam_app.config import load_configuration
-        from dam_app.progress import IngestReport
-        from dam_app.services import addition, paths_from
-        from dam_app.worlds import protected_paths
+        from contextlib import aclosing
 
-        given = [*(paths or ()), *(paths_from(files_from, null=null) if files_from else ())]
-        command = addition(
-            given,
-            recursive=recursive,
-            copy=not no_copy,
-            dry_run=dry_run,
-            exclude=exclude or (),
-            protected=protected_paths(load_configuration(options.config)),
-            count=IngestReport.shows_progress(output),
-        )
-        with Interrupts(command.stop, output), IngestReport(output, dry_run=dry_run) as report:
-            async for event in world.dispatch_command(command).answered(answers()):
-                report.take(event)
+        from dam_app.answers import answers
+
+        report = IngestReport(output, command.stop, dry_run=dry_run)
+        with Interrupts(command.stop, output), report:
+            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
+                async for event in events:
+                    report.take(event)
             if not dry_run:
-                await report.extract(world, command.stop)
-        return report.exit_code(interrupted=command.stop.is_set())
+                await report.extract(world)
+        return report.exit_code
 
     in_world(options, work, changes=True)

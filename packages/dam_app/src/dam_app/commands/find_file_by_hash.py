@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dam_app.application import Command
 from dam_app.context import Globals, JsonOption, in_world
 from dam_app.output import Output
 
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("find-file-by-hash", epilog="Example: dam-cli find-file-by-hash --file picture.jpg --hash-type md5")(
-        find_file_by_hash
-    )
+    app.command(
+        "find-file-by-hash", cls=Command, epilog="Example: dam-cli find-file-by-hash --file picture.jpg --hash-type md5"
+    )(find_file_by_hash)
 
 
 def find_file_by_hash(

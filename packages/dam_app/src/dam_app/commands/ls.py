@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dam_app.application import Command
 from dam_app.context import Globals, JsonOption, in_world
 from dam_app.output import Output
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("ls", epilog="Example: dam-cli ls --limit 20")(ls)
+    app.command("ls", cls=Command, epilog="Example: dam-cli ls --limit 20")(ls)
 
 
 def ls(
     ctx: typer.Context,
-    limit: Annotated[int | None, typer.Option("--limit", "-l", min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-l", metavar="N", min=1, help="At most so many.")] = None,
     json: JsonOption = False,
 ) -> None:
     """List assets, the newest first."""
@@ -26,6 +27,7 @@ def ls(
         from dam_app.render import print_listing
         from dam_app.services import newest_assets
 
-        await print_listing(output, newest_assets(world, limit))
+        if not await print_listing(output, newest_assets(world, limit)):
+            output.note(f"world {world.name!r} has no assets yet; add some: dam-cli add-asset -r FOLDER")
 
     in_world(Globals.of(ctx, json=json), work)

@@ -2,12 +2,13 @@
 
 import typer
 
+from dam_app.application import Command
 from dam_app.context import Globals, JsonOption, run
 from dam_app.output import Output
 
 
 def register(app: typer.Typer) -> None:
-    app.command("plugins", epilog="Example: dam-cli plugins --json")(plugins)
+    app.command("plugins", cls=Command, epilog="Example: dam-cli plugins --json")(plugins)
 
 
 def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
