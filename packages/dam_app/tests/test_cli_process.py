@@ -1,0 +1,498 @@
+"""``dam-cli`` as it is installed: exit codes, what goes to stdout and stderr, terminals, pipes, Ctrl-C, verbs of plugins."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from dam_app.cli import app
+
+DAM_CLI = str(Path(sys.executable).with_name("dam-cli"))
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and terminals of POSIX")
+
+
+def dam(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [DAM_CLI, *arguments],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=120,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    return subprocess.CompletedProcess(arguments, done.returncode, out, err)
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """The JSON Lines of stdout, all of it."""
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(record["type"] in ("item", "warning", "error", "progress", "summary") for record in records)
+    assert all(record["schema"] == 1 for record in records)
+    return records
+
+
+def on_terminal(*arguments: str, columns: int = 100, **environment: str) -> tuple[int, str]:
+    """The exit code, and all that a terminal of that width is sent."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    terminal, process_side = pty.openpty()
+    fcntl.ioctl(process_side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", **environment}
+    process = subprocess.Popen(
+        [DAM_CLI, *arguments], stdin=process_side, stdout=process_side, stderr=process_side, env=environment
+    )
+    os.close(process_side)
+    received = b""
+    with open(terminal, "rb", buffering=0) as stream:
+        while True:
+            try:
+                received += stream.read(65536) or b""
+            except OSError:  # how Linux says that the other side is closed
+                break
+    return process.wait(60), received.decode()
+
+
+@pytest.fixture
+def pictures(home: Path) -> Path:
+    """Three files of two contents, one of them with a name to be careful with."""
+    folder = home / "pictures"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    (folder / "-b.txt").write_text("one")
+    (folder / os.fsdecode(b"evil\x1b[31m\xe2\x80\xae\xff.txt")).write_text("two")
+    return folder
+
+
+@pytest.fixture
+def database(home: Path) -> Path:
+    return home.parent / "home" / "default.db"
+
+
+# -- a session
+
+
+def test_a_first_session_in_a_pipe(pictures: Path, database: Path) -> None:
+    foretold = dam("add-asset", "-n", "-r", str(pictures))
+    assert foretold.returncode == 0
+    assert foretold.stderr.splitlines()[:2] == [f"set up world 'default': {database}", "world: default"]
+    assert sorted(line.split("\t")[0] for line in foretold.stdout.splitlines()) == ["added", "added", "linked"]
+    done = dam("add-asset", "-r", str(pictures))
+    assert [line.split("\t")[::2] for line in done.stdout.splitlines()] == [
+        line.split("\t")[::2] for line in foretold.stdout.splitlines()
+    ]
+    assert done.stderr.startswith("world: default\n2 added, 1 linked (9 B in ")
+    assert len(done.stderr.splitlines()) == 2
+    listing = dam("ls")
+    assert (listing.returncode, listing.stderr) == (0, "")
+    ids = [line.split("\t")[0] for line in listing.stdout.splitlines()]
+    assert len(ids) == 2
+    shown, found = dam("show", *ids), dam("find-file-by-hash", "-f", str(pictures / "a.txt"))
+    assert (shown.returncode, found.returncode) == (0, 0)
+    assert found.stdout in (shown.stdout, *["entity" + part for part in shown.stdout.split("entity")])
+    for words in (
+        "original_filename",
+        "size_bytes",
+        "mime_type",
+        "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
+    ):
+        assert words in found.stdout
+    for words in (
+        "f97c5d29941bfb1b2fdab0874906ab82",
+        "contextual_filename",
+        "content_identifier",
+        "physical_path_or_key",
+    ):
+        assert words in found.stdout
+    assert "\x1b" not in done.stdout + listing.stdout + shown.stdout
+    assert "\u202e" not in done.stdout + listing.stdout + shown.stdout
+
+
+def test_every_command_speaks_json_wherever_the_option_stands(pictures: Path) -> None:
+    added = dam("--json", "add-asset", "-r", str(pictures))
+    *items, summary = lines(added)
+    assert summary["type"] == "summary"
+    assert (summary["added"], summary["linked"], len(items)) == (2, 1, 3)
+    assert sum("path_b64" in item for item in items) == 1
+    assert "world: default" in added.stderr
+    entity = str(items[0]["entity_id"])
+    for command in (
+        ["ls"],
+        ["show", entity],
+        ["find-file-by-hash", "--file", str(pictures / "a.txt")],
+        ["worlds", "list"],
+        ["plugins"],
+        ["setup-db"],
+    ):
+        done = dam(*command, "--json")
+        assert done.returncode == 0
+        assert {record["type"] for record in lines(done)} == {"item"}
+    (error,) = lines(dam("--json", "show", "999"))
+    assert error["type"] == "error"
+    (error,) = lines(dam("--world", "nope", "ls", "--json"))
+    assert (error["code"], error["message"][:16]) == ("DAM402", "no world 'nope',")
+
+
+def test_paths_come_from_arguments_after_a_double_dash_and_from_lists(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    assert dam("add-asset", "-b.txt").returncode == 2
+    done = dam("add-asset", "--json", "--", "-b.txt")
+    assert [record["status"] for record in lines(done)[:-1]] == ["added"]
+    names = b"\0".join(os.fsencode(path) for path in pictures.iterdir()) + b"\0/not/there\0"
+    done = dam("--json", "add-asset", "--files-from", "-", "-0", stdin=names)
+    assert done.returncode == 3
+    assert sorted(record["status"] for record in lines(done)[:-1]) == ["added", "failed", "known", "linked"]
+
+
+# -- exit codes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["add-asset", "."], 2, "add -r to add the files below it"),
+        (["add-asset", "nope"], 2, "there is no 'nope'"),
+        (["add-asset"], 2, "give at least one PATH"),
+        (["find-file-by-hash", "abc"], 2, "64 hexadecimal digits"),
+        (["find-file-by-hash", "abc", "--hash-type", "sha1"], 2, "allowed are sha256, md5"),
+        (["find-file-by-hash", "abc", "--file", "x"], 2, "give either HASH or --file PATH"),
+        (["find-file-by-hash"], 2, "give either HASH or --file PATH"),
+        (["find-file-by-hash", "00" * 32], 4, "nothing in world 'default' has this sha256"),
+        (["show", "99", "999999999999999999999999"], 4, "there is no entity 99"),
+        (["show", "abc"], 2, "'ID'"),
+        (["ls"], 0, "has no assets yet"),
+        (["ls", "--nope"], 2, "--nope"),
+        (["nope"], 2, "nope"),
+        (["--world", "nope", "ls"], 10, "no world 'nope', which --world names"),
+        (["--world", "nope", "worlds", "list"], 0, "no world 'nope'"),
+        (["--config", "nope.toml", "ls"], 2, "nope.toml cannot be read"),
+        (["--world", "far", "ls"], 10, "is its disk mounted?"),
+        (["--world", "strange", "ls"], 1, "plugin 'dam-nope' is not installed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_can_do_wrong_has_its_code_and_no_traceback(
+    home: Path, arguments: Sequence[str], code: int, said: str
+) -> None:
+    (home / "dam.toml").write_text(
+        "[worlds.far]\ndatabase_url = 'sqlite+aiosqlite:///mnt/far.db'\n[worlds.strange]\nplugins = ['dam-nope']\n"
+    )
+    done = dam(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    if code:
+        assert done.stdout == ""
+
+
+def test_a_wrong_path_sets_up_no_world(database: Path) -> None:
+    assert dam("add-asset", "nope").returncode == 2
+    assert not database.exists()
+
+
+def test_verbose_shows_the_traceback_of_a_mistake() -> None:
+    done = dam("-v", "--world", "nope", "ls")
+    assert done.returncode == 10
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: no world 'nope'")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_one_bad_file_does_not_stop_the_others_and_what_is_no_file_is_left_out(pictures: Path) -> None:
+    os.mkfifo(pictures / "pipe")
+    done = dam("add-asset", "-r", str(pictures))
+    assert done.returncode == 0
+    assert "1 skipped" in done.stderr
+    done = dam("-q", "add-asset", "--files-from", "-", stdin=f"{pictures}/a.txt\n{pictures}/gone\n".encode())
+    assert done.returncode == 3
+    assert done.stderr == f"failed: {pictures}/gone: No such file or directory\n"
+
+
+def test_stores_and_databases_that_are_gone_or_old(pictures: Path, database: Path) -> None:
+    store = database.with_name("default-store")
+    assert dam("add-asset", "-r", str(pictures)).returncode == 0
+    store.rename(store.with_name("away"))
+    (pictures / "new.txt").write_text("new")
+    gone = dam("add-asset", "-r", str(pictures))
+    assert (gone.returncode, store.exists()) == (10, False)
+    assert "Nothing was created" in gone.stderr
+    store.with_name("away").rename(store)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM dam_fs_alembic_version")
+    old = dam("ls")
+    assert (old.returncode, old.stdout) == (13, "")
+    assert "run: dam-cli --world default setup-db" in old.stderr
+    for file in database.parent.glob("default.db*"):
+        file.unlink()
+    lost = dam("ls")
+    assert (lost.returncode, database.exists()) == (10, False)
+    assert "restore the database from a backup" in lost.stderr
+
+
+def test_setting_up_twice_says_what_was_new(home: Path) -> None:
+    first, second = dam("setup-db"), dam("setup-db")
+    assert first.stdout == "dam\t0001\t(was new)\ndam-fs\t0001\t(was new)\n"
+    assert second.stdout == "dam\t0001\ndam-fs\t0001\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_processes_that_set_up_the_same_world_at_once_all_succeed(home: Path) -> None:
+    for i in range(4):
+        (home / f"{i}.txt").write_text(str(i))
+    running = [
+        subprocess.Popen([DAM_CLI, "add-asset", f"{i}.txt"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for i in range(4)
+    ]
+    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in running]
+    assert [code for _, code in ended] == [0] * 4, ended
+    assert len(dam("ls").stdout.splitlines()) == 4
+
+
+def test_the_log_level_is_a_variable(home: Path) -> None:
+    assert "DEBUG" in dam("worlds", "list", DAM_LOG_LEVEL="debug").stderr
+    wrong = dam("worlds", "list", DAM_LOG_LEVEL="loud")
+    assert wrong.returncode == 0
+    assert "DAM_LOG_LEVEL='LOUD' is not a level; allowed are DEBUG, INFO" in wrong.stderr
+
+
+# -- pipes and terminals
+
+
+@POSIX
+def test_a_closed_pipe_ends_quietly(home: Path, database: Path) -> None:
+    (home / "many").mkdir()
+    for i in range(1500):
+        (home / "many" / f"a file with a name that is not short {i}.txt").write_text(str(i))
+    assert dam("-q", "add-asset", "-r", "many").returncode == 0
+    for command, reader in (("ls", "head -1"), ("ls --json", "head -1"), ("show 2", "true")):
+        script = f"{shlex.quote(DAM_CLI)} {command} | {reader}"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert done.stderr == ""
+        assert len(done.stdout.splitlines()) == (reader != "true")
+
+
+@POSIX
+def test_on_a_terminal_there_are_tables_with_headings_and_nothing_raw(pictures: Path, home: Path) -> None:
+    code, screen = on_terminal("add-asset", "-r", str(pictures))
+    assert code == 0
+    assert "2 added, 1 linked" in screen
+    assert "added\t" not in screen, "files that went well are no news on a terminal"
+    code, screen = on_terminal("ls")
+    heading, *rows = screen.splitlines()
+    assert heading.split() == ["id", "added", "size", "type", "name"]
+    assert len(rows) == 2
+    name_at = heading.index("name")
+    assert sorted(row[name_at:].startswith("evil\\x1b[31m\\u202e") for row in rows) == [False, True]
+    assert "\x1b" not in screen
+    _, screen = on_terminal("worlds", "list")
+    assert [word for word in ("name", "database", "plugins", "default", "dam-fs") if word not in screen] == []
+    assert "\x1b[" in screen
+    _, screen = on_terminal("worlds", "list", NO_COLOR="1")
+    assert not any(f"\x1b[{color}" in screen for color in range(30, 38))
+
+
+@POSIX
+def test_verbose_tells_every_file_on_a_terminal_and_failures_are_always_told(pictures: Path, home: Path) -> None:
+    (home / "list").write_text(f"{pictures}/a.txt\n{home}/evil\x1b[2J\n")
+    code, screen = on_terminal("-q", "add-asset", "--files-from", "list")
+    assert code == 3
+    assert screen == f"failed: {home}/evil\\x1b[2J: No such file or directory\r\n"
+    code, screen = on_terminal("-v", "add-asset", "-r", str(pictures), columns=400)
+    assert f"known: {pictures}/a.txt" in screen
+    assert f"linked: {pictures}/-b.txt" in screen
+
+
+@POSIX
+def test_the_progress_bar_shows_items_and_bytes_and_is_gone_at_the_end(home: Path) -> None:
+    (home / "many").mkdir()
+    for i in range(600):
+        (home / "many" / f"{i}.txt").write_text(f"{i:04}" * 100)
+    code, screen = on_terminal("add-asset", "-r", "many")
+    assert code == 0
+    assert "600 files" in screen
+    assert "of 240.0 kB" in screen
+    assert "\x1b[?25l" in screen
+    assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "the cursor is there again"
+    assert "600 added (240.0 kB in " in screen.splitlines()[-1]
+
+
+# -- Ctrl-C
+
+
+@contextmanager
+def write_lock(database: Path) -> Iterator[Callable[[], None]]:
+    """Keeps everybody else from writing, until the function is called that it gives."""
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield lambda: connection.execute("ROLLBACK") and None
+
+
+@contextmanager
+def long_addition(home: Path) -> Iterator[tuple["subprocess.Popen[bytes]", bytes]]:
+    """A running ``add-asset`` of 3,000 files that has reported some of them."""
+    (home / "many").mkdir()
+    for i in range(3000):
+        (home / "many" / f"{i}.txt").write_text(str(i))
+    command = [DAM_CLI, "add-asset", "-r", "many"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.read1(1 << 16)  # type: ignore[attr-defined]
+        finally:
+            process.kill()
+
+
+def wait_for(process: "subprocess.Popen[bytes]", words: bytes) -> bytes:
+    assert process.stderr is not None
+    said = b""
+    for line in process.stderr:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(said)
+
+
+@POSIX
+def test_the_first_interrupt_finishes_the_batch_and_the_same_command_continues(home: Path, database: Path) -> None:
+    with long_addition(home) as (process, reported), write_lock(database) as release:
+        process.send_signal(signal.SIGINT)
+        wait_for(process, b"finishing the batch in hand; Ctrl-C again stops at once")
+        release()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == b"interrupted; run the same command again to continue"
+    added = {line.split(b"\t")[1].decode() for line in (reported + out).splitlines()}
+    assert 0 < len(added) < 3000
+    listed = {line.split("\t")[0] for line in dam("ls").stdout.splitlines()}
+    assert listed == added, "what was committed was reported, and the other way round"
+    again = dam("--json", "add-asset", "-r", "many")
+    assert again.returncode == 0
+    summary = lines(again)[-1]
+    assert (summary["known"], summary["added"]) == (len(added), 3000 - len(added))
+
+
+@POSIX
+def test_the_second_interrupt_stops_at_once_and_nothing_reported_is_lost(home: Path, database: Path) -> None:
+    with long_addition(home) as (process, reported), write_lock(database) as release:
+        process.send_signal(signal.SIGINT)
+        wait_for(process, b"finishing the batch in hand")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)  # while the lock is held, which it would wait for
+        assert process.returncode == 130
+        assert b"stopped; run the same command again to continue" in err
+        release()
+    added = {line.split(b"\t")[1].decode() for line in (reported + out).splitlines()}
+    assert added <= {line.split("\t")[0] for line in dam("ls").stdout.splitlines()}
+    assert lines(dam("--json", "add-asset", "-r", "many"))[-1]["failed"] == 0
+    assert len(dam("ls").stdout.splitlines()) == 3000
+
+
+# -- help, and the verbs of plugins
+
+
+def commands(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        yield (*prefix, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, (*prefix, name))
+
+
+def test_the_help_of_every_command_has_an_example_that_its_parser_takes() -> None:
+    root = typer.main.get_command(app)
+    found = dict(commands(root))
+    assert {
+        ("add-asset",),
+        ("find-file-by-hash",),
+        ("show",),
+        ("ls",),
+        ("worlds", "list"),
+        ("plugins",),
+        ("setup-db",),
+    } <= set(found)
+    for path, command in [((), root), *found.items()]:
+        assert command.help, path
+        assert command.epilog.startswith("Example: dam-cli "), path
+        root.make_context("dam-cli", words := shlex.split(command.epilog.removeprefix("Example: dam-cli ")))
+        while words and words[0] != (path or words)[0]:
+            words.pop(0)
+        if path and not hasattr(command, "commands"):
+            command.make_context(path[-1], words[len(path) :])
+
+
+def test_help_calls_no_switch_a_bool() -> None:
+    done = dam("add-asset", "--help")
+    assert done.returncode == 0
+    assert "<bool>" not in done.stdout
+    assert "Example: dam-cli add-asset" in done.stdout
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder for ``PYTHONPATH`` with an installed distribution: a good verb, one that cannot be imported, and a plugin that
+    lacks a dependency."""
+    site = tmp_path / "site"
+    info = site / "dam_hello-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dam-hello\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[dam.cli]\nhello = dam_hello:app\nbroken = dam_broken:app\n")
+    (site / "dam_hello.py").write_text(
+        "import typer\n\napp = typer.Typer()\n\n\n@app.command()\ndef hello(name: str) -> None:\n"
+        '    """Greet somebody."""\n    print("hello", name)\n    raise typer.Exit(7)\n'
+    )
+    (site / "dam_broken.py").write_text("raise RuntimeError('no such luck')\n")
+    return site
+
+
+def test_plugins_add_verbs_and_one_that_cannot_be_imported_leaves_the_others_alone(site: Path) -> None:
+    path = str(site)
+    hello = dam("hello", "world", PYTHONPATH=path)
+    assert (hello.returncode, hello.stdout, hello.stderr) == (7, "hello world\n", "")
+    usage = dam("--help", PYTHONPATH=path)
+    assert usage.returncode == 0
+    assert "hello" in usage.stdout
+    assert "Greet somebody." in usage.stdout
+    assert "the verb 'broken' of dam_broken:app cannot be used: RuntimeError: no such luck" in usage.stderr
+    broken = dam("broken", PYTHONPATH=path)
+    assert broken.returncode == 2
+    assert "no such luck" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    others = dam("worlds", "list", PYTHONPATH=path)
+    assert (others.returncode, others.stderr) == (0, "")
+
+
+def test_a_plugin_that_does_not_load_is_listed_with_the_reason_and_named_by_worlds_that_need_it(
+    site: Path, home: Path
+) -> None:
+    (site / "dam_hello-1.2.dist-info" / "entry_points.txt").write_text("[dam.plugins]\ndam-hello = dam_hello:Plugin\n")
+    (site / "dam_hello.py").write_text("import a_module_that_is_not_there\n")
+    listed = dam("plugins", PYTHONPATH=str(site))
+    assert listed.returncode == 1
+    reason = "No module named 'a_module_that_is_not_there'"
+    assert f"dam-hello\tdam-hello\t1.2\tmissing dependency\t{reason}\n" in listed.stdout
+    refused = dam("ls", PYTHONPATH=str(site))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert reason in refused.stderr
+    assert "mend or uninstall it, or say in [worlds.default] which plugins the world has" in refused.stderr
+    (home / "dam.toml").write_text("[worlds.default]\nplugins = ['dam-fs']\n")
+    assert dam("ls", PYTHONPATH=str(site)).returncode == 0
+
+
+def test_the_installed_script_is_the_one_that_is_tested() -> None:
+    assert shutil.which(DAM_CLI) is not None
+    version = dam("--version")
+    assert version.stdout.startswith("dam-cli ")
