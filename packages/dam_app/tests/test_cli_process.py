@@ -339,7 +339,7 @@ def write_lock(database: Path) -> Iterator[Callable[[], None]]:
     """Keeps everybody else from writing, until the function is called that it gives."""
     with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        yield lambda: connection.execute("ROLLBACK") and None
+        yield connection.rollback
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import unicodedata
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 
 import pytest
@@ -43,14 +44,11 @@ def test_a_path_that_is_not_utf8_comes_as_text_and_as_bytes() -> None:
 @given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=["Cs"])), max_size=3))
 def test_a_json_line_is_one_line_of_harmless_characters_that_means_what_was_said(record: dict[str, str]) -> None:
     said = {f"x{key.encode('utf-8', 'replace').decode()}": value for key, value in record.items()}
-    before, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
-    try:
+    printed = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(printed, encoding="utf-8", newline="\n")) as stdout:
         Output(json=True).item(said)
-        sys.stdout.flush()
-        printed = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]  # the BytesIO from above
-    finally:
-        sys.stdout = before
-    (line,) = printed.splitlines()
+        stdout.flush()
+    (line,) = printed.getvalue().decode().splitlines()
     assert json.loads(line) == {"type": "item", "schema": 1, **said}
     assert line == safe(line)
 
