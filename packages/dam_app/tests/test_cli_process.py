@@ -178,6 +178,7 @@ def test_paths_come_from_arguments_after_a_double_dash_and_from_lists(
         (["ls"], 0, "has no assets yet"),
         (["ls", "--nope"], 2, "--nope"),
         (["nope"], 2, "nope"),
+        (["ls", "--world", "default"], 2, "--world stands before the command: dam-cli --world … ls"),
         (["--world", "nope", "ls"], 10, "no world 'nope', which --world names"),
         (["--world", "nope", "worlds", "list"], 0, "no world 'nope'"),
         (["--config", "nope.toml", "ls"], 2, "nope.toml cannot be read"),
@@ -322,13 +323,15 @@ def test_the_progress_bar_shows_items_and_bytes_and_is_gone_at_the_end(home: Pat
     (home / "many").mkdir()
     for i in range(600):
         (home / "many" / f"{i}.txt").write_text(f"{i:04}" * 100)
+    (home / "many" / "link").symlink_to("nothing")
     code, screen = on_terminal("add-asset", "-r", "many")
     assert code == 0
     assert "600 files" in screen
     assert "of 240.0 kB" in screen
+    assert "601 of" not in screen, "what is left out is no file"
     assert "\x1b[?25l" in screen
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "the cursor is there again"
-    assert "600 added (240.0 kB in " in screen.splitlines()[-1]
+    assert "600 added, 1 skipped (240.0 kB in " in screen.splitlines()[-1]
 
 
 # -- Ctrl-C

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -248,6 +249,7 @@ async def test_shown_and_listed_names_are_harmless_and_paths_are_exact(
     people = out.splitlines()[0]
     assert people == f"entity {outcome.entity_id}  evil\\x1b[31m\N{REPLACEMENT CHARACTER}"
     assert "2000 (2.0 kB)" in out
+    assert re.search(r"mtime_ns +\d{19} \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\)\n", out)
 
 
 # -- worlds and plugins

@@ -106,11 +106,11 @@ class IngestReport:
         return outcome.status is OutcomeStatus.SKIPPED or self._output.verbose
 
     def _advance(self) -> None:
-        done = self._counts.total()
+        done = self._counts.total() - self._counts[OutcomeStatus.SKIPPED]
         if self._bar is not None and self._task is not None:
             total = self._total
             size = human_size(self._bytes) + (f" of {human_size(total.size_bytes)}" if total and total.complete else "")
-            items = f"{done} of {total.files}" if total and total.complete else str(done)
+            items = f"{min(done, total.files)} of {total.files}" if total and total.complete else str(done)
             by_bytes = {"total": max(total.size_bytes, 1), "completed": self._bytes} if total and total.complete else {}
             self._bar.update(self._task, items=items, size=size, **by_bytes)  # type: ignore[arg-type]
         elif self._output.json and time.monotonic() - self._told > PROGRESS_EVERY:

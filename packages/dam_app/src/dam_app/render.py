@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dam.models.core.base_component import Component, LayeredComponent
@@ -76,6 +76,9 @@ def _text(key: str, value: Any) -> str:
         return value.astimezone().isoformat(sep=" ", timespec="seconds")
     if isinstance(value, (dict, list)):
         return safe(json.dumps(value, ensure_ascii=False))
+    if key.endswith("_ns") and isinstance(value, int):
+        moment = datetime.fromtimestamp(value // 1_000_000_000, UTC).astimezone()
+        return f"{value} ({moment.isoformat(sep=' ')})"
     if key == "size_bytes" and isinstance(value, int):
         return f"{value} ({human_size(value)})" if value >= 1000 else str(value)
     return safe(str(value))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_app.application import Command
+from dam_app.application import Command, UsageError
 from dam_app.context import Globals, Interrupts, JsonOption, in_world
 from dam_app.output import Output
 
@@ -41,7 +41,7 @@ def add_asset(
 ) -> None:
     """Add files as assets: known content is linked, not stored twice. Running it again continues."""
     if not paths and files_from is None:
-        raise typer.BadParameter("give at least one PATH, or --files-from")
+        raise UsageError("give at least one PATH, or --files-from")
     options = Globals.of(ctx, json=json)
     from dam_app.config import load_configuration
     from dam_app.progress import IngestReport

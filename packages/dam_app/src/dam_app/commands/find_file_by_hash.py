@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_app.application import Command
+from dam_app.application import Command, UsageError
 from dam_app.context import Globals, JsonOption, in_world
 from dam_app.output import Output
 
@@ -29,7 +29,7 @@ def find_file_by_hash(
 ) -> None:
     """Find assets by the hash of their content, and show everything about them."""
     if (hash_value is None) == (file is None):
-        raise typer.BadParameter("give either HASH or --file PATH")
+        raise UsageError("give either HASH or --file PATH")
 
     async def work(output: Output, world: "World") -> int:
         from dam_app.exits import Exit
