@@ -201,8 +201,9 @@ def test_what_a_user_can_do_wrong_has_its_code_and_no_traceback(
         assert done.stdout == ""
 
 
-def test_a_wrong_path_sets_up_no_world(database: Path) -> None:
+def test_mistakes_set_up_no_world(database: Path) -> None:
     assert dam("add-asset", "nope").returncode == 2
+    assert dam("find-file-by-hash", "abc").returncode == 2
     assert not database.exists()
 
 
@@ -285,6 +286,17 @@ def test_a_closed_pipe_ends_quietly(home: Path, database: Path) -> None:
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
         assert done.stderr == ""
         assert len(done.stdout.splitlines()) == (reader != "true")
+
+
+@POSIX
+def test_streams_that_are_closed_or_know_few_characters_are_no_mistake(home: Path) -> None:
+    (home / "写真.txt").write_text("x")
+    closed = subprocess.run(["sh", "-c", f"{shlex.quote(DAM_CLI)} add-asset *.txt >&- 2>&-"], check=False, timeout=60)
+    assert closed.returncode == 0
+    latin = dam("ls", PYTHONIOENCODING="latin-1")
+    assert (latin.returncode, latin.stderr) == (0, "")
+    assert "\\u5199\\u771f.txt" in latin.stdout
+    assert lines(dam("ls", "--json", PYTHONIOENCODING="latin-1"))[0]["name"] == "写真.txt"
 
 
 @POSIX

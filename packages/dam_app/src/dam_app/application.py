@@ -29,9 +29,9 @@ class Command(TyperCommand):
             misplaced = next((word for word in words if word.partition("=")[0] in globals_), None)
             if misplaced is None:
                 raise
+            program, _, command = ctx.command_path.partition(" ")
             raise UsageError(
-                f"{misplaced} stands before the command: {ctx.find_root().info_name} {misplaced} … {ctx.info_name}",
-                ctx=ctx,
+                f"{misplaced} stands before the command: {program} {misplaced} … {command}", ctx=ctx
             ) from e
 
     def get_params(self, ctx: Any) -> list[Any]:

@@ -6,6 +6,7 @@ until a command runs.
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -84,7 +85,18 @@ for module in (add_asset, find_file_by_hash, show, ls, worlds, plugins, setup_db
 
 def main() -> None:
     """The console script."""
+    _prepare_streams()
     sys.exit(guarded(lambda: app(standalone_mode=True), verbose="-v" in sys.argv or "--verbose" in sys.argv))
+
+
+def _prepare_streams() -> None:
+    """A stream that the caller closed is nowhere; what the locale cannot write is written as an escape."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  for the life of the process
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

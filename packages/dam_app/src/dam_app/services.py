@@ -20,7 +20,9 @@ from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
 
-HASHES: dict[str, tuple[type[ContentHashSha256Component] | type[ContentHashMd5Component], int]] = {
+HashComponent = ContentHashSha256Component | ContentHashMd5Component
+
+HASHES: dict[str, tuple[type[HashComponent], int]] = {
     "sha256": (ContentHashSha256Component, 32),
     "md5": (ContentHashMd5Component, 16),
 }
@@ -88,14 +90,23 @@ def paths_from(source: str, *, null: bool = False) -> list[str]:
 
 async def find_by_hash(world: World, hash_type: str, value: str | None = None, file: str | None = None) -> list[Asset]:
     """Assets whose content has that hash, given in hexadecimal or taken from a file. Several can share one MD5."""
+    return await find_by_digest(world, *wanted_digest(hash_type, value, file))
+
+
+async def find_by_digest(world: World, component: type[HashComponent], digest: bytes) -> list[Asset]:
+    """The same for a hash that is known to be one."""
+    async with world.reading() as session:
+        ids = list(await session.scalars(select(component.entity_id).where(component.hash_value == digest)))
+    return await describe_entities(world, ids)
+
+
+def wanted_digest(hash_type: str, value: str | None, file: str | None) -> tuple[type[HashComponent], bytes]:
+    """What to look for, and in which component. Raises ``InvalidHashError`` or ``NotAFileError``."""
     hash_type = hash_type.lower()
     if hash_type not in HASHES:
         raise InvalidHashError(f"--hash-type {hash_type!r} is not a hash that is kept; allowed are {', '.join(HASHES)}")
     component, length = HASHES[hash_type]
-    digest = _digest_of(file, hash_type) if file is not None else _parse(value or "", hash_type, length)
-    async with world.reading() as session:
-        ids = list(await session.scalars(select(component.entity_id).where(component.hash_value == digest)))
-    return await describe_entities(world, ids)
+    return component, _digest_of(file, hash_type) if file is not None else _parse(value or "", hash_type, length)
 
 
 def _parse(value: str, hash_type: str, length: int) -> bytes:

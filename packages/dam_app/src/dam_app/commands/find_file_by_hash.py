@@ -30,13 +30,15 @@ def find_file_by_hash(
     """Find assets by the hash of their content, and show everything about them."""
     if (hash_value is None) == (file is None):
         raise UsageError("give either HASH or --file PATH")
+    from dam_app.services import find_by_digest, wanted_digest
+
+    component, digest = wanted_digest(hash_type, hash_value, file)  # a mistake sets up no world
 
     async def work(output: Output, world: "World") -> int:
         from dam_app.exits import Exit
         from dam_app.render import print_asset
-        from dam_app.services import find_by_hash
 
-        found = await find_by_hash(world, hash_type, hash_value, file)
+        found = await find_by_digest(world, component, digest)
         for asset in found:
             print_asset(output, asset)
         if not found:
