@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from dam.core.migrations import RevisionTree, context_options, schema_states
 from dam.core.world import World
 from dam_app.config import load_configuration
-from dam_app.worlds import build, make_folder
+from dam_app.worlds import build
 
 SECTION = context.config.config_ini_section
 
@@ -59,7 +59,6 @@ async def run_all(world: World) -> None:
 
 async def run() -> None:
     async with chosen_world() as world:
-        make_folder(world)
         await (run_all(world) if SECTION == "alembic" else run_one(world))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import typer
+
 from dam_app.cli import app
 
 DAM_CLI = str(Path(sys.executable).with_name("dam-cli"))

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from dam.core.exceptions import DamError, NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.models.config import WorldConfig
 from dam_app.config import Configuration, WorldDescription, load_configuration

@@ -10,9 +10,10 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 
 import pytest
-from dam_app.output import Output, human_size, path_fields, safe
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dam_app.output import Output, human_size, path_fields, safe
 
 NASTY = "a\x1b[31mb\x07c\x9bd\u202ee\u2066f\u2028g\x7fh\ni\tj"
 

@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+
 from dam_app.exits import Exit
 from dam_app.output import Output
 from dam_app.progress import IngestReport

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from dam.core.world import World
 from dam_app import open_world
 from dam_app.config import load_configuration

@@ -5,8 +5,9 @@ import sqlite3
 import sys
 from pathlib import Path
 
-import dam.core.database
 import pytest
+
+import dam.core.database
 from dam.core.exceptions import (
     DatabaseLockedError,
     DatabaseUnavailableError,

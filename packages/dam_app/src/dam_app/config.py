@@ -9,17 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from dam.core.database import parse_url
-from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
-from dam.core.plugin import PluginReport, discover, normalised, required
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
 from dotenv import dotenv_values
 from platformdirs import user_config_dir, user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
 
-from dam.core.exceptions import NoSuchWorldError, SettingsError
+from dam.core.database import parse_url
+from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
 from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
 

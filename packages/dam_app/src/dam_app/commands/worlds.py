@@ -21,7 +21,6 @@ def list_worlds(ctx: typer.Context, json: JsonOption = False) -> None:
 
     async def work(output: Output) -> None:
         from dam.core.exceptions import NoSuchWorldError
-
         from dam_app.config import load_configuration
         from dam_app.services import world_rows
 
