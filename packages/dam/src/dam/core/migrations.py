@@ -44,9 +44,10 @@ class RevisionTree:
 
     @cached_property
     def folder(self) -> Path | None:
-        spec = (
-            importlib.util.find_spec(f"{self.package}.migrations") if importlib.util.find_spec(self.package) else None
-        )
+        try:
+            spec = importlib.util.find_spec(f"{self.package}.migrations")
+        except ModuleNotFoundError:  # a plugin can be one module, or the script that runs: those have no subpackages
+            return None
         places = spec.submodule_search_locations if spec else None
         return Path(next(iter(places))) if places else None
 
