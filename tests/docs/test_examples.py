@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -197,35 +198,59 @@ def updated(page: Page, outcomes: list[tuple[list[str], int]], folder: Path) -> 
 
 
 def merged(shown: list[str], printed: list[str]) -> list[str]:
-    """What was printed, with the lines of the page that still fit, and with ``…`` where such lines have it."""
-    result = []
-    for line in printed:
-        fitting = next((old for old in shown if old.strip() != ANY and matches([old], [line])), None)
-        near = difflib.get_close_matches(line, [old for old in shown if ANY in old], 1, 0.4)
-        result.append(fitting or (_with_gaps(near[0], line) if near else line.replace("\t", "  ")))
+    """What was printed, with the lines of the page that still fit, and with ``…`` where the page has it."""
+    result: list[str] = []
+    old = new = 0
+    for i, j in [*_fitting(shown, printed), (len(shown), len(printed))]:
+        result += _replaced(shown[old:i], printed[new:j])
+        result += shown[i : i + 1]
+        old, new = i + 1, j + 1
     return result
+
+
+def _fitting(shown: list[str], printed: list[str]) -> list[tuple[int, int]]:
+    """The longest sequence of pairs of a line of the page and a printed one that it stands for."""
+    best: list[list[list[tuple[int, int]]]] = [[[] for _ in range(len(printed) + 1)] for _ in range(len(shown) + 1)]
+    for i in reversed(range(len(shown))):
+        for j in reversed(range(len(printed))):
+            fits = shown[i].strip() != ANY and matches([shown[i]], [printed[j]])
+            options = [best[i + 1][j], best[i][j + 1], *([[(i, j), *best[i + 1][j + 1]]] if fits else [])]
+            best[i][j] = max(options, key=len)
+    return best[0][0]
+
+
+def _replaced(shown: list[str], printed: list[str]) -> list[str]:
+    """New lines for old ones between two that fit; a line ``…`` keeps standing for all but its neighbours."""
+    gaps = [i for i, line in enumerate(shown) if line.strip() == ANY]
+    if not gaps:
+        return [_with_gaps(old, line) for old, line in zip_longest(shown, printed, fillvalue="") if line]
+    first, after = gaps[0], len(shown) - gaps[-1] - 1
+    end = max(first, len(printed) - after)
+    return [*_replaced(shown[:first], printed[:first]), shown[first], *_replaced(shown[gaps[-1] + 1 :], printed[end:])]
 
 
 def _with_gaps(old: str, line: str) -> str:
     before, now = re.split(r"(\s+)", old), re.split(r"(\s+)", line.replace("\t", "  "))
-    if len(before) != len(now):
+    if not old or len(before) != len(now):
         return "".join(now)
-    return "".join(b if ANY in b else n for b, n in zip(before, now, strict=True))
+    return "".join(b if ANY in b or not b.strip() else n for b, n in zip(before, now, strict=True))
 
 
 def _masked(line: str, folder: Path) -> str:
     line = line.replace(str(folder), ANY).replace(str(ROOT), ANY)
     line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d)?", ANY, line)
-    line = re.sub(r"in \d+\.\d+ s\b", f"in {ANY} s", line)
+    line = re.sub(r"\([\d.]+ \w*B in [\d.]+ s\)", f"({ANY} in {ANY} s)", line)
     return re.sub(r'"seconds": [\d.]+', f'"seconds": {ANY}', line)
 
 
 def test_a_refreshed_page_keeps_its_ellipses() -> None:
-    shown = ["added 2 …/notes.txt", "3 added (… in … s)"]
-    printed = ["added\t4\t…/notes.txt", "4 added (12 B in … s)"]
-    assert merged(shown, printed) == ["added  4  …/notes.txt", "4 added (… B in … s)"] or matches(
-        merged(shown, printed), printed
-    )
+    shown = ["added  2  …/notes.txt", "…", "  hash  abc", "…", "3 added (… in 5 s)"]
+    printed = ["added\t4\t/tmp/notes.txt", "a name", "  hash  def", "more", "even more", "4 added (12 in 6 s)"]
+    assert merged(shown, printed) == ["added  4  …/notes.txt", "…", "4 added (… in 6 s)"]
+    assert merged(["one", "…", "three"], ["one", "2", "2", "three"]) == ["one", "…", "three"]
+    assert merged(["one", "two"], ["one", "1.5", "two"]) == ["one", "1.5", "two"]
+    assert merged([], ["new"]) == ["new"]
+    assert merged(["gone"], []) == []
 
 
 def test_the_tutorial_builds_the_example_plugin_as_it_is() -> None:
