@@ -58,6 +58,15 @@ def test_messages_point_at_sections_that_exist() -> None:
     assert named <= set(re.findall(r'<a id="(dam\d{3})">', page))
 
 
+def test_every_variable_that_the_sources_name_is_described() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in SOURCES if "dam_app" in path.parts]
+    named = {name for text in sources for name in re.findall(r'"(DAM_[A-Z_]*[A-Z])"', text)}
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert named
+    assert [name for name in sorted(named) if f"`{name}`" not in page and f"`{name}__" not in page] == []
+    assert generator().VARIABLES.keys() <= named
+
+
 @pytest.mark.parametrize("code", ["DAM210", "DAM211", "DAM304"])
 def test_an_example_message_that_is_written_by_hand_has_the_words_of_the_code(code: str) -> None:
     words = {
