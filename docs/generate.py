@@ -269,7 +269,8 @@ def _component_section(component: type[Component]) -> str:
         ]
         for field in fields
     ]
-    head = f"## {component.__name__}\n\n{prose(component)}\n\nTable `{component.__table__.name}` of {where}; {shape}{hidden}."
+    place = f"Namespace `{component.__namespace__}`; table `{component.__table__.name}` of {where}; {shape}{hidden}."
+    head = f"## {component.__name__}\n\n{prose(component)}\n\n{place}"
     return head + ("\n\n" + table(["field", "aliases", "type", "indexed"], rows) if rows else "")
 
 
