@@ -1,1 +1,0 @@
-pytest_plugins = ["dam_test_utils.fixtures"]
