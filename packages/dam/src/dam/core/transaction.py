@@ -291,13 +291,14 @@ class WorldTransaction:
         """The first write of a run writes the run's own row, so that every other row can name it."""
         if self._begun:
             return
+        connection = session.connection()  # before the run's lock, whose holder may be waiting for SQLite's
         if not self.run.committed:
             await_only(self.run.lock.acquire())
             self._holds_run = True
         if self.run.committed:
             self.release()
         else:
-            self.run.begin(session.connection())
+            self.run.begin(connection)
         self._begun = True
 
     def _before_query(self, state: ORMExecuteState) -> None:
