@@ -11,6 +11,7 @@ from dam.core.injection import Need, ProviderTable, Scope, Trigger
 from dam.core.system_params import MarkedEntityList, ReadingMarker, ResourceMarker, WorldContext
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session, open_transaction
 from dam.models.config import SettingsModel, WorldConfig
+from dam.models.core.base_component import MarkerComponent
 
 if TYPE_CHECKING:
     from dam.core.world import World
@@ -32,7 +33,7 @@ def register(table: ProviderTable) -> None:
     table.add(WorldTransaction, _transaction, "scope")
     table.add(ReadingMarker, _session, "scope")
     table.add(WorldContext, _context, "call")
-    table.add(MarkedEntityList, _marked, "call")
+    table.add(MarkedEntityList, _marked, "call", _wrong_marker)
 
 
 @asynccontextmanager
@@ -93,3 +94,12 @@ async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[An
     async with scope.world.bound(scope).reading() as session:  # markers that the scope itself wrote or took off count
         query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
         yield MarkedEntityList(await session.scalars(query))
+
+
+def _wrong_marker(_world: "World", need: Need) -> str | None:
+    if len(need.arguments) != 1:
+        return "MarkedEntityList names no marker; write MarkedEntityList[YourMarker]"
+    (marker,) = need.arguments
+    if isinstance(marker, type) and issubclass(marker, MarkerComponent):
+        return None
+    return f"{getattr(marker, '__name__', marker)} is not a MarkerComponent, and only those are queues"
