@@ -287,6 +287,9 @@ def _component_problem(component: Any) -> str | None:
         return f"{component!r} is not a component class; inherit from BaseComponent or UniqueComponent"
     if component.__dict__.get("__abstract__") or not hasattr(component, "__table__"):
         return f"{component.__name__} is abstract and has no table; register the classes that inherit from it"
+    columns = component.__table__.columns.keys()
+    if wrong := [alias for alias, name in component.__aliases__.items() if name not in columns]:
+        return f"{component.__name__}: the aliases {wrong} name no column; its columns are {', '.join(columns)}"
     return None
 
 
