@@ -133,23 +133,23 @@ def check_states(states: Sequence[SchemaState], world: str) -> None:
         )
 
 
-async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
+async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree], world: str) -> list[SchemaState]:
     """Brings every tree to its head, all in one transaction; returns where those stood that were not there yet."""
     trees = list(trees)
     async with engine.execution_options(dam_migrating=True).connect() as connection:
         try:
             async with connection.begin():
-                return await connection.run_sync(_upgrade, trees)
+                return await connection.run_sync(_upgrade, trees, world)
         finally:
             await connection.invalidate()  # its foreign keys are off
 
 
-def _upgrade(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
+def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dam migrations'))"))
     states = _states(connection, trees)
     if newer := [state for state in states if state.is_too_new]:
-        check_states(newer, "?")
+        check_states(newer, world)
     behind = [state for state in states if not state.is_current]
     for state in behind:
         if not state.tree.revisions:

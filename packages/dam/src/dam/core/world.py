@@ -245,7 +245,7 @@ class World:
 
     async def setup(self) -> list[SchemaState]:
         """Creates or upgrades the database; returns where those plugins stood that were behind."""
-        return await upgrade(self.engine, self.revision_trees)
+        return await upgrade(self.engine, self.revision_trees, self.name)
 
     async def close(self) -> None:
         """Ends worker processes and connections, and closes resources that have a ``close``."""
