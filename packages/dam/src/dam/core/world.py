@@ -9,6 +9,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.commands.analysis_commands import AnalysisCommand
@@ -17,7 +18,7 @@ from dam.core import providers
 from dam.core.analysis import Analyses, Analyzer, analyse_entities, analyse_stream
 from dam.core.content import Contents, Opener, OpenerTable
 from dam.core.database import connect, sqlite_file
-from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SystemDefinitionError
+from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SettingsError, SystemDefinitionError
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
@@ -71,9 +72,10 @@ class World:
         if cls in self.plugins:
             return
         check_plugin_class(cls)
+        settings = _settings_for(cls, settings)
         instance = cls() if isinstance(plugin, type) else plugin
         self.plugins[cls] = instance
-        self.settings[cls.Settings] = settings if settings is not None else cls.Settings()
+        self.settings[cls.Settings] = settings
         self.register_component(cls.SettingsComponent)
         outer, self._problems = self._problems, []
         try:
@@ -280,6 +282,20 @@ def _command_handler(analyzer: Analyzer[Any], command: type[AnalysisCommand[None
     analyse_one.__annotations__["cmd"] = command
     setattr(analyse_one, ORIGIN, analyzer.components)
     return system(on_command=command)(analyse_one)
+
+
+def _settings_for(plugin: type[Plugin], given: SettingsModel | None) -> SettingsModel:
+    if given is None:
+        try:
+            return plugin.Settings()
+        except ValidationError as e:
+            lines = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
+            raise SettingsError(f"{plugin.__qualname__} needs settings: {lines}") from e
+    if not isinstance(given, plugin.Settings):
+        raise PluginError(
+            f"{plugin.__qualname__} takes {plugin.Settings.__name__}, and was given {type(given).__name__}: {given!r}"
+        )
+    return given
 
 
 def _component_problem(component: Any) -> str | None:
