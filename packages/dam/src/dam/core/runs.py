@@ -54,7 +54,7 @@ class RunRecord:
         the error that it would hide matters more."""
         if self.finished or not self.attempted:
             return
-        text = None if error is None else f"{type(error).__name__}: {error}"[:2000]
+        text = f"{type(error).__name__}: {error}"[:2000] if isinstance(error, Exception) else None
         try:
             async with engine.begin() as connection:
                 if self.committed:

@@ -218,10 +218,15 @@ async def _run(
                             answer = yield event
     except BaseException as e:
         if world.scope is None:
-            await run.finish(world.engine, "failed" if isinstance(e, Exception) else "abandoned", e)
+            await run.finish(world.engine, *ended(e))
         raise
     if world.scope is None:
         await run.finish(world.engine, "done")
+
+
+def ended(error: BaseException) -> tuple[str, BaseException]:
+    """How a run ended that was left by that exception: cancelled, or left by its caller, it did not fail."""
+    return "failed" if isinstance(error, Exception) else "abandoned", error
 
 
 @asynccontextmanager

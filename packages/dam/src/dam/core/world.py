@@ -25,7 +25,7 @@ from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blan
 from dam.core.plugin import Plugin, check_plugin_class, package_of
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
-from dam.core.systems import ORIGIN, WorldScheduler, entered, system
+from dam.core.systems import ORIGIN, WorldScheduler, ended, entered, system
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
 from dam.events import Event
 from dam.models.config import SettingsModel, WorldConfig
@@ -187,7 +187,7 @@ class World:
                 yield await unit.get(TRANSACTION)
         except BaseException as e:
             if scope is None:
-                await run.finish(self.engine, "failed", e)
+                await run.finish(self.engine, *ended(e))
             raise
 
     @asynccontextmanager
