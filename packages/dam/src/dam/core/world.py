@@ -2,6 +2,7 @@
 
 import copy
 import getpass
+import inspect
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -252,8 +253,8 @@ class World:
     async def close(self) -> None:
         """Ends worker processes and connections, and closes resources that have a ``close``."""
         for resource in self.resources:
-            if callable(close := getattr(resource, "close", None)):
-                close()
+            if callable(close := getattr(resource, "close", None)) and inspect.isawaitable(closing := close()):
+                await closing
         await self.analyses.close()
         await self.engine.dispose()
 
