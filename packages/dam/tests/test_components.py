@@ -52,6 +52,12 @@ class Layered(LayeredComponent):
     title: Mapped[str | None] = mapped_column(default=None)
 
 
+class Misnamed(UniqueComponent, aliases={"w": "widht", "h": "height"}):
+    __tablename__ = "test_components_misnamed"
+    width: Mapped[int]
+    height: Mapped[int]
+
+
 class Unfinished(BaseComponent):
     __abstract__ = True
 
@@ -99,6 +105,7 @@ def test_components_take_keywords_and_no_entity() -> None:
         (Unfinished, "Unfinished is abstract and has no table"),
         (MarkerComponent, "MarkerComponent is abstract and has no table"),
         (Entity, "is not a component class; inherit from BaseComponent or UniqueComponent"),
+        (Misnamed, r"Misnamed: the aliases \['w'\] name no column; its columns are entity_id, width, height, run_id"),
         (One, None),
         (One(moment=datetime.now(UTC)), "is not a component class"),
     ],

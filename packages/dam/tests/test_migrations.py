@@ -196,7 +196,9 @@ async def test_a_database_of_newer_code_is_refused_and_its_owner_named(tmp_path:
         async with world.transaction() as transaction:
             await transaction.session.execute(text("UPDATE dam_test_newer_alembic_version SET version_num = '0009'"))
         for refused in (world.check_schema, world.setup):
-            with pytest.raises(SchemaTooNewError, match=r"newer code of dam-test-newer \(database 0009, code 0001\)"):
+            with pytest.raises(
+                SchemaTooNewError, match=r"world 'photos': .* newer code of dam-test-newer \(database 0009, code 0001\)"
+            ):
                 await refused()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dam.commands.core import BaseCommand
-from dam.core.exceptions import DamError, PluginError, PluginUnavailableError, SystemDefinitionError
+from dam.core.exceptions import DamError, PluginError, PluginUnavailableError, SettingsError, SystemDefinitionError
 from dam.core.plugin import Plugin, check_plugin_class, discover, required
 from dam.core.systems import system
 from dam.core.world import World
@@ -188,6 +188,31 @@ async def test_a_plugin_is_built_once_with_its_settings(world: World) -> None:
 async def test_a_plugin_without_settings_of_its_own_has_the_defaults(make_world: MakeWorld) -> None:
     world = await make_world(ColourPlugin)
     assert world.settings_of(ColourSettings).depth == 8
+
+
+async def test_settings_of_another_plugin_are_refused(world: World) -> None:
+    with pytest.raises(PluginError, match="ColourPlugin takes ColourSettings, and was given SettingsModel"):
+        world.add_plugin(ColourPlugin, SettingsModel())
+
+
+class NeedySettings(SettingsModel):
+    """Settings without a default."""
+
+    key: str
+
+
+class NeedySettingsComponent(ConfigComponent, settings=NeedySettings):
+    __tablename__ = "test_plugins_needy_config"
+
+
+async def test_settings_that_must_be_given_are_named_when_they_are_not(world: World) -> None:
+    class NeedyPlugin(ColourPlugin):
+        Settings = NeedySettings  # type: ignore[assignment]  # pyright: ignore
+        SettingsComponent = NeedySettingsComponent  # type: ignore[assignment]  # pyright: ignore
+
+    with pytest.raises(SettingsError, match=r"NeedyPlugin needs settings: key: Field required"):
+        world.add_plugin(NeedyPlugin)
+    assert NeedyPlugin not in world.plugins
 
 
 async def test_settings_that_no_plugin_brought_are_an_error(world: World) -> None:

@@ -1,5 +1,6 @@
 """Runs: who did what, and how it ended."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
@@ -129,8 +130,26 @@ async def test_a_doomed_run_failed(world: World) -> None:
 async def test_what_is_left_before_its_end_is_abandoned(world: World) -> None:
     async with world.dispatch_command(PaintAll(("red", "blue"))) as executor:
         await anext(executor)
-    assert [(run.command, run.outcome) for run in await runs(world)] == [("PaintAll", "abandoned")]
+    assert [(run.command, run.outcome, run.error) for run in await runs(world)] == [("PaintAll", "abandoned", None)]
     assert await marks(world) == [("red", 1)]
+
+
+async def test_a_transaction_by_hand_that_is_cancelled_is_abandoned(world: World) -> None:
+    writing = asyncio.Event()
+
+    async def write() -> None:
+        async with world.transaction() as transaction:
+            await transaction.create_entity(Colour(name="red"))
+            writing.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write())
+    await writing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [(run.command, run.outcome, run.error) for run in await runs(world)] == [("transaction", "abandoned", None)]
+    assert await marks(world) == []
 
 
 async def test_a_bulk_command_is_one_run_however_many_transactions_it_has(world: World) -> None:

@@ -399,5 +399,23 @@ async def test_a_stage_inside_a_transaction_sees_its_markers_and_ends(make_world
     assert await marked(world, NeedsPaint) == []
 
 
+async def test_a_queue_without_a_marker_is_refused_before_anything_runs(world: World) -> None:
+    @system(on_stage=Stage.PAINT)
+    async def bare(ids: MarkedEntityList) -> None:  # type: ignore[type-arg]
+        pass
+
+    @system(on_stage=Stage.PAINT)
+    async def wrong(ids: MarkedEntityList[Painted]) -> None:  # type: ignore[type-var]  # pyright: ignore
+        pass
+
+    for each in (bare, wrong):
+        world.register_system(each)
+    with pytest.raises(SystemDefinitionError) as refused:
+        world.check_systems()
+    said = str(refused.value)
+    assert "parameter 'ids': MarkedEntityList names no marker; write MarkedEntityList[YourMarker]" in said
+    assert "parameter 'ids': Painted is not a MarkerComponent" in said
+
+
 async def test_the_core_stage_runs_nothing_in_a_world_without_analyzers(world: World) -> None:
     assert await world.execute_stage(SystemStage.METADATA_EXTRACTION).get_all_results() == []

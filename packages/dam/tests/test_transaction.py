@@ -201,6 +201,32 @@ async def test_a_bulk_command_inside_a_transaction_is_part_of_it(world: World) -
     assert await colours(world) == ["red", "green"]
 
 
+async def test_a_unit_that_reads_first_does_not_block_another_one_of_the_same_run(world: World) -> None:
+    started = asyncio.Event()
+
+    @dataclass
+    class Both(BaseCommand[None, Any]):
+        """Two units at once."""
+
+    async def write(world: World) -> None:
+        async with world.transaction() as transaction:
+            started.set()
+            await transaction.create_entity(Colour(name="second"))
+
+    @system(on_command=Both)
+    async def both(cmd: Both, world: World) -> None:
+        async with world.transaction() as transaction:
+            await transaction.session.scalars(select(Colour))
+            second = asyncio.create_task(write(world))
+            await started.wait()
+            await transaction.create_entity(Colour(name="first"))
+        await second
+
+    world.register_system(both)
+    await world.dispatch_command(Both())
+    assert await colours(world) == ["first", "second"]
+
+
 async def test_a_swallowed_failure_of_a_nested_command_dooms_the_transaction(world: World) -> None:
     async def outer(_transaction: WorldTransaction, bound: World) -> None:
         with pytest.raises(ValueError, match="no more"):

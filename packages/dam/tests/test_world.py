@@ -117,6 +117,21 @@ async def test_closing_a_world_closes_its_resources(tmp_path: Path) -> None:
     assert closing.closed == 1
 
 
+async def test_a_resource_may_take_its_time_to_close(tmp_path: Path) -> None:
+    class Connection:
+        """Closes asynchronously."""
+
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+
+    connection = Connection()
+    async with World(WorldConfig(name="short", database_url=f"sqlite+aiosqlite:///{tmp_path}/a.db")) as world:
+        world.add_resource(connection)
+    assert connection.closed
+
+
 async def test_the_files_of_an_embedded_database_are_known_and_a_server_has_none(tmp_path: Path) -> None:
     world = World(WorldConfig(name="one", database_url=f"sqlite+aiosqlite:///{tmp_path}/a.db"))
     assert world.database_files == [f"{tmp_path}/a.db{ending}" for ending in ("", "-wal", "-shm", "-journal")]

@@ -39,7 +39,8 @@ def create_world_from_components(
     register_core_systems(world)
     for component in components:
         if component is not core[0]:
-            world.add_plugin(_plugin_of(component, available), _validated(component, base))
+            plugin = _plugin_of(component, available)
+            world.add_plugin(plugin, _validated(component, base, plugin.Settings))
     world.check_systems()
     _worlds[config.name] = world
     return world
@@ -80,9 +81,11 @@ def _plugin_of(component: ConfigComponent, available: Mapping[type[ConfigCompone
     return available[type(component)]
 
 
-def _validated(component: ConfigComponent, base: Path | None) -> SettingsModel:
+def _validated(
+    component: ConfigComponent, base: Path | None, model: type[SettingsModel] | None = None
+) -> SettingsModel:
     try:
-        return component.to_settings(base)
+        return component.to_settings(base, model)
     except ValidationError as e:
         lines = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'value'}={p['input']!r}: {p['msg']}" for p in e.errors())
         raise SettingsError(f"{type(component).__name__} is not valid: {lines}") from e

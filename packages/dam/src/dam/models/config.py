@@ -56,11 +56,14 @@ class ConfigComponent(UniqueComponent, hides_entity=True):
         """The stored form: only what was set, so that later defaults reach stored worlds as well."""
         return cls(**settings.model_dump(mode="json", exclude_unset=True))
 
-    def to_settings(self, base: Path | None = None) -> SettingsModel:
-        """The validated form; relative paths are taken from ``base``. Raises ``pydantic.ValidationError``."""
+    def to_settings(self, base: Path | None = None, model: type[SettingsModel] | None = None) -> SettingsModel:
+        """The validated form; relative paths are taken from ``base``. Raises ``pydantic.ValidationError``.
+
+        ``model`` is the plugin's, where the component was declared without one: an empty component may be.
+        """
         values = {name: getattr(self, name) for name in self.__settings__.model_fields}
         given = {name: value for name, value in values.items() if value is not None}
-        return self.__settings__.model_validate(given, context={"base": base})
+        return (model or self.__settings__).model_validate(given, context={"base": base})
 
 
 _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {bool: Boolean(), int: ID, float: Float(), str: String(), Path: String()}
