@@ -145,6 +145,8 @@ async def test_a_world_with_the_plugin_of_the_guide_comes_from_components(tmp_pa
     settings = part("dam_my_plugin.settings:MyPluginSettingsComponent")()
     world = create_world_from_components([WorldConfigComponent.from_settings(config), settings])
     assert list(world.plugins) == [part("dam_my_plugin.plugin:MyPlugin")]
+    model = part("dam_my_plugin.settings:MyPluginSettingsModel")
+    assert type(world.settings_of(model)) is model
 
 
 # -- section 5.4: a command and its handler
