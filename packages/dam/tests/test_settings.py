@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
-from sqlalchemy import JSON, Boolean, Float, Integer, String, select, text
+from sqlalchemy import JSON, Boolean, Float, Integer, String, select
 
+from dam.core.world import World
 from dam.models.config import ConfigComponent, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
 from dam.models.core.fields import fields_of
 from dam_test_utils.fixtures import MakeWorld
@@ -63,6 +64,11 @@ def test_settings_are_no_fields_of_queries_and_hide_their_entity() -> None:
     assert EverythingComponent.__hides_entity__
 
 
+@pytest.fixture
+async def world(make_world: MakeWorld) -> World:
+    return await make_world(components=[EverythingComponent])
+
+
 anything = st.fixed_dictionaries(
     {},
     optional={
@@ -81,20 +87,19 @@ anything = st.fixed_dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(values=anything)
-async def test_settings_come_back_from_the_database_as_they_went_in(
-    make_world: MakeWorld, values: dict[str, object]
-) -> None:
+async def test_settings_come_back_from_the_database_as_they_went_in(world: World, values: dict[str, object]) -> None:
     stored = Everything.model_validate(values)
-    world = await make_world(components=[EverythingComponent])
     async with world.transaction() as transaction:
-        await transaction.create_entity(EverythingComponent.from_settings(stored))
+        entity_id = await transaction.create_entity(EverythingComponent.from_settings(stored))
     async with world.reading() as session:
-        row = (await session.scalars(select(EverythingComponent))).one()
+        row = await session.get_one(EverythingComponent, entity_id)
         assert row.to_settings() == stored
-        nulls = await session.execute(text("SELECT * FROM test_settings_everything"))
-        (raw,) = nulls.mappings()
+        raw = await session.execute(
+            select(EverythingComponent.__table__).where(EverythingComponent.entity_id == entity_id)
+        )
+        nulls = {name for name, value in raw.mappings().one().items() if value is None}
     given_values = {name for name, value in values.items() if value is not None}
-    assert {name for name in Everything.model_fields if raw[name] is not None} == given_values
+    assert nulls == Everything.model_fields.keys() - given_values
 
 
 def test_a_default_that_changes_later_reaches_stored_settings() -> None:
