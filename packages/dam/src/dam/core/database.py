@@ -59,6 +59,14 @@ def _bad_url(shown: str) -> str:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
+    try:
+        _set_pragmas(connection)
+    except BaseException:
+        connection.close()  # nobody else would, and its thread would outlive the event loop
+        raise
+
+
+def _set_pragmas(connection: Any) -> None:
     connection.isolation_level = None  # we say BEGIN: the driver's own habit loses released savepoints
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
