@@ -1,9 +1,11 @@
 """Engines: how the two databases are opened, and what their refusals mean."""
 
+import asyncio
 import sqlite3
 from functools import partial
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
@@ -18,14 +20,15 @@ BUSY_SECONDS = 60
 def connect(database_url: str) -> AsyncEngine:
     """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``."""
     url = parse_url(database_url)
+    is_sqlite = url.get_backend_name() == "sqlite"
     try:
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, connect_args={"async_creator_fn": _open_sqlite} if is_sqlite else {})
     except ModuleNotFoundError as e:
         raise SettingsError(
             f"database_url={url.render_as_string()!r} needs the driver {e.name}, which is not installed; install the extra "
             "'postgresql' of dam-ecs"
         ) from e
-    if engine.dialect.name == "sqlite":
+    if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "handle_error", partial(_explain_sqlite, engine.url.database))
@@ -56,6 +59,19 @@ def sqlite_file(database_url: str) -> str | None:
 
 def _bad_url(shown: str) -> str:
     return f"database_url={shown!r} is not a database that dam knows; allowed are sqlite+aiosqlite:///FILE and postgresql+asyncpg://…"
+
+
+async def _open_sqlite(*args: Any, **kw: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(*args, **kw)
+    thread = connection._thread  # noqa: SLF001  SQLAlchemy, in whose place this stands, makes it a daemon as well
+    thread.daemon = True
+    try:
+        return await connection
+    except BaseException:
+        await asyncio.to_thread(
+            thread.join
+        )  # it was told to stop, and would tell an event loop that may be gone by then
+        raise
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
