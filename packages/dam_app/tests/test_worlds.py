@@ -1,5 +1,6 @@
 """Opening worlds: first use, old and strange databases, and stores and databases that are gone."""
 
+import importlib.util
 import os
 import sqlite3
 import sys
@@ -156,6 +157,16 @@ async def test_a_write_lock_that_another_process_keeps_is_said(
     connection.execute("ROLLBACK")
     connection.close()
     assert await add(other) == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("asyncpg") is not None, reason="the driver is installed")
+async def test_a_driver_that_is_not_installed_is_named(home: Path) -> None:
+    (home / "dam.toml").write_text(
+        "[worlds.w]\ndatabase_url = 'postgresql+asyncpg://me:secret@host/db'\nsettings.dam-fs.storage_path = 's'\n"
+    )
+    with pytest.raises(DatabaseUnavailableError, match="needs the driver 'asyncpg'") as caught:
+        await names("w")
+    assert "secret" not in caught.value.message
 
 
 async def test_an_empty_file_is_a_new_database(database: Path) -> None:

@@ -18,15 +18,15 @@ BUSY_SECONDS = 60
 
 
 def connect(database_url: str) -> AsyncEngine:
-    """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``."""
+    """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``, or
+    ``DatabaseUnavailableError`` where its driver is not installed."""
     url = parse_url(database_url)
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_async_engine(url, connect_args={"async_creator_fn": _open_sqlite} if is_sqlite else {})
     except ModuleNotFoundError as e:
-        raise SettingsError(
-            f"database_url={url.render_as_string()!r} needs the driver {e.name}, which is not installed; install the extra "
-            "'postgresql' of dam-ecs"
+        raise DatabaseUnavailableError(
+            f"database_url={url.render_as_string()!r} needs the driver {e.name!r}, which is not installed; install it"
         ) from e
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
