@@ -5,7 +5,7 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ class Ingest:
 
     # -- the stages
 
-    async def _found(self) -> AsyncIterator[list[Found]]:
+    async def _found(self) -> AsyncGenerator[list[Found], None]:
         source = chunks(scan(self._cmd.paths, self._rules), SCAN)
         while not self._cmd.stop.is_set():
             part = await asyncio.to_thread(next, source, None)
