@@ -175,7 +175,8 @@ class LocalStorage:
         self, objects: Iterable[tuple[str, Staged]], *, found: Collection[str] = (), replacing: Collection[str] = ()
     ) -> None:
         # Only synced files get final names: renaming an unsynced one over a durable object would endanger what another
-        # process has committed. And the names are synced before anybody may refer to them.
+        # process has committed. And the names are synced before anybody may refer to them: in the folder of the object, and
+        # the folder in ``objects``, which may have been made a moment ago by somebody who has not synced it yet.
         objects = list(objects)
         try:
             self._flush_files([staged.path for _, staged in objects])
@@ -185,8 +186,9 @@ class LocalStorage:
                     staged.abandon()
                 else:
                     _move(staged.path, target)
-            keys = {*found, *(key for key, _ in objects)}
-            self._flush_folders({os.path.dirname(self.local_path(key)) for key in keys})
+            if keys := {*found, *(key for key, _ in objects)}:
+                folders = {os.path.dirname(self.local_path(key)) for key in keys}
+                self._flush_folders([*folders, self._objects])
         except OSError as e:
             raise storage_error(e, "publish to") from e
 
@@ -206,6 +208,7 @@ class LocalStorage:
     def _make_own_folder(self) -> str:
         name = f"{self._temporaries}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
+            os.stat(f"{self.root}/{MARK}")  # nothing is made in the folder that an unmounted store leaves behind
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._temporaries, mode=0o700)
             self._lock = FileLock(f"{name}.lock", thread_local=False)
@@ -245,7 +248,7 @@ class LocalStorage:
             finally:
                 os.close(fd)
 
-    def _flush_folders(self, folders: Collection[str]) -> None:
+    def _flush_folders(self, folders: Sequence[str]) -> None:
         if len(folders) > SMALL and _sync_file_system(self.root):
             return
         for folder in folders:
@@ -293,12 +296,11 @@ def _move(source: str, target: str) -> None:
     try:
         os.replace(source, target)
     except FileNotFoundError:
-        # Made when missing: all 256 in advance cost more than most imports. Its own entry must be durable too.
+        # Made when missing: all 256 in advance cost more than most imports.
         # Only this one level: where the store itself is gone, nothing may take its place.
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, mode=0o700)
         os.replace(source, target)
-        _flush_folder(os.path.dirname(folder))
 
 
 def _discard(lock: FileLock) -> None:

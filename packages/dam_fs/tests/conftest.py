@@ -1,0 +1,58 @@
+"""Worlds with real files under ``tmp_path``: a SQLite file and a store folder each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from dam.core.world import World
+from dam.core.world_registrar import register_core_systems
+from dam.models.config import WorldConfig
+from dam_fs.plugin import FsPlugin
+from dam_fs.settings import FsSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+class OpenWorld(Protocol):
+    async def __call__(
+        self, name: str = "main", *, store: str | None = None, register: Callable[[World], None] | None = None
+    ) -> World: ...
+
+
+@pytest.fixture
+async def open_world(tmp_path: Path) -> AsyncIterator[OpenWorld]:
+    """``await open_world("name")`` gives the world of ``name.db``, set up; opening the name again gives a second process's view."""
+    opened: list[World] = []
+
+    async def open_one(
+        name: str = "main", *, store: str | None = None, register: Callable[[World], None] | None = None
+    ) -> World:
+        config = WorldConfig(
+            name=name,
+            database_url=f"sqlite+aiosqlite:///{tmp_path}/{name}.db",
+            analysis_workers=1,
+            analysis_time_limit=2,
+            analysis_cpu_limit=1,
+            analysis_memory_mb=512,
+        )
+        world = World(config)
+        opened.append(world)
+        register_core_systems(world)
+        world.add_plugin(FsPlugin, FsSettings(storage_path=tmp_path / (store or f"{name}-store"), readers=2))
+        if register is not None:
+            register(world)
+        world.check_systems()
+        await world.setup()
+        return world
+
+    yield open_one
+    for world in opened:
+        await world.close()
+
+
+@pytest.fixture
+async def world(open_world: OpenWorld) -> World:
+    return await open_world()

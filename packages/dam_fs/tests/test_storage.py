@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import pytest
+from dam_fs.exceptions import StorageError
+from dam_fs.storage import MARK, LocalStorage, Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and flushing of folders are POSIX")
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="names of descriptors are read from /proc, and syncfs is Linux"
+)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[LocalStorage]:
+    storage = LocalStorage(str(tmp_path / "store"))
+    storage.create()
+    yield storage
+    storage.close()
+
+
+def key_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def staged(storage: LocalStorage, content: bytes) -> Staged:
+    new = storage.stage()
+    new.write(content)
+    new.close()
+    return new
+
+
+def put(storage: LocalStorage, *contents: bytes, replacing: bool = False) -> list[str]:
+    keys = [key_of(content) for content in contents]
+    objects = [(key, staged(storage, content)) for key, content in zip(keys, contents, strict=True)]
+    storage.publish(objects, replacing=keys if replacing else ())
+    return keys
+
+
+def names_below(folder: str) -> set[str]:
+    return {os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names}
+
+
+class Recorder:
+    """Names of what is flushed, renamed and made, in order, relative to the store."""
+
+    def __init__(self, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self._root = storage.root
+        fsync, replace, mkdir = os.fsync, os.replace, os.mkdir
+
+        def recorded_fsync(fd: int) -> None:
+            self.note("flush", os.readlink(f"/proc/self/fd/{fd}"))
+            fsync(fd)
+
+        def recorded_replace(source: str, target: str) -> None:
+            self.note("rename", target)
+            replace(source, target)
+
+        def recorded_mkdir(path: str, mode: int = 0o777) -> None:
+            mkdir(path, mode)
+            self.note("mkdir", path)
+
+        monkeypatch.setattr(os, "fsync", recorded_fsync)
+        monkeypatch.setattr(os, "replace", recorded_replace)
+        monkeypatch.setattr(os, "mkdir", recorded_mkdir)
+
+    def note(self, what: str, path: str) -> None:
+        self.calls.append((what, os.path.relpath(path, self._root)))
+
+    def at(self, what: str, path: str) -> int:
+        return self.calls.index((what, path))
+
+    def last(self, what: str, path: str) -> int:
+        return len(self.calls) - 1 - self.calls[::-1].index((what, path))
+
+
+def test_an_object_is_read_as_it_was_written(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"content")
+    assert storage.length(key) == 7
+    with storage.open(key) as stream:
+        assert stream.read() == b"content"
+    assert storage.local_path(key) == f"{storage.root}/objects/{key[:2]}/{key}"
+
+
+def test_what_is_not_there_has_no_length_and_does_not_open(storage: LocalStorage) -> None:
+    key = key_of(b"never written")
+    assert storage.length(key) is None
+    with pytest.raises(FileNotFoundError):
+        storage.open(key)
+
+
+def test_an_object_has_no_name_before_it_is_published(storage: LocalStorage) -> None:
+    new = staged(storage, b"half")
+    assert names_below(f"{storage.root}/objects") == set()
+    storage.publish([(key_of(b"half"), new)])
+    assert names_below(f"{storage.root}/objects") == {f"{key_of(b'half')[:2]}/{key_of(b'half')}"}
+
+
+@posix
+def test_objects_are_read_only_and_everything_is_for_the_owner_alone(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"private")
+    path = storage.local_path(key)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o400
+    folders = [os.path.dirname(path), f"{storage.root}/objects", f"{storage.root}/tmp"]
+    assert [stat.S_IMODE(os.stat(folder).st_mode) for folder in folders] == [0o700] * 3
+    own = storage.stage()
+    assert stat.S_IMODE(os.stat(own.path).st_mode) == 0o400
+    assert stat.S_IMODE(os.stat(os.path.dirname(own.path)).st_mode) == 0o700
+    own.abandon()
+
+
+def test_publishing_leaves_no_temporary_and_neither_does_abandoning(storage: LocalStorage) -> None:
+    put(storage, b"one", b"two")
+    storage.stage().abandon()
+    assert not [name for name in names_below(f"{storage.root}/tmp") if not name.endswith(".lock")]
+    storage.close()
+    assert os.listdir(f"{storage.root}/tmp") == []
+
+
+def test_an_object_is_not_overwritten(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"first")
+    before = os.stat(storage.local_path(key)).st_ino
+    storage.publish([(key, staged(storage, b"other"))])
+    assert os.stat(storage.local_path(key)).st_ino == before
+    with storage.open(key) as stream:
+        assert stream.read() == b"first"
+    assert not [name for name in names_below(f"{storage.root}/tmp") if not name.endswith(".lock")]
+
+
+def test_an_object_that_is_to_be_replaced_is(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"whole")
+    os.chmod(storage.local_path(key), 0o600)
+    os.truncate(storage.local_path(key), 1)
+    put(storage, b"whole", replacing=True)
+    assert storage.length(key) == 5
+
+
+@linux
+def test_an_object_is_flushed_before_its_name_and_every_folder_after_it(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, key = staged(storage, b"content"), key_of(b"content")
+    temporary = os.path.relpath(new.path, storage.root)
+    folder = f"objects/{key[:2]}"
+    calls = Recorder(storage, monkeypatch)
+    storage.publish([(key, new)])
+    assert calls.at("flush", temporary) < calls.last("rename", f"{folder}/{key}")
+    assert calls.last("rename", f"{folder}/{key}") < calls.last("flush", folder)
+    assert calls.at("mkdir", folder) < calls.last("flush", "objects")
+
+
+@linux
+def test_the_folders_of_a_found_object_are_flushed_all_the_way_to_the_root(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (key,) = put(storage, b"there a moment ago")
+    calls = Recorder(storage, monkeypatch)
+    storage.publish([], found=[key])
+    assert sorted(calls.calls) == [("flush", "objects"), ("flush", f"objects/{key[:2]}")]
+
+
+@linux
+def test_an_object_whose_folder_another_publisher_made_has_that_folder_flushed_too(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, key = staged(storage, b"content"), key_of(b"content")
+    os.mkdir(f"{storage.root}/objects/{key[:2]}")
+    calls = Recorder(storage, monkeypatch)
+    storage.publish([(key, new)])
+    assert calls.at("rename", f"objects/{key[:2]}/{key}") < calls.last("flush", "objects")
+
+
+@linux
+def test_many_objects_are_flushed_with_the_file_system_before_the_names_and_after(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [b"%d" % i for i in range(40)]
+    objects = [(key_of(content), staged(storage, content)) for content in contents]
+    calls = Recorder(storage, monkeypatch)
+
+    class Library:
+        @staticmethod
+        def syncfs(fd: int) -> int:
+            calls.note("sync", os.readlink(f"/proc/self/fd/{fd}"))
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library)
+    storage.publish(objects)
+    order = [what for what, _ in calls.calls if what in ("sync", "rename")]
+    assert (order[0], order[-1]) == ("sync", "sync")
+    assert order.count("rename") >= len(objects)
+
+
+@linux
+def test_without_a_flush_of_the_file_system_each_file_is_flushed(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [b"%d" % i for i in range(40)]
+    objects = [(key_of(content), staged(storage, content)) for content in contents]
+    temporaries = [os.path.relpath(new.path, storage.root) for _, new in objects]
+    calls = Recorder(storage, monkeypatch)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+    storage.publish(objects)
+    first_rename = min(i for i, (what, _) in enumerate(calls.calls) if what == "rename")
+    assert all(calls.at("flush", temporary) < first_rename for temporary in temporaries)
+    assert {name for what, name in calls.calls[first_rename:] if what == "flush"} >= {
+        f"objects/{key[:2]}" for key, _ in objects
+    }
+
+
+@linux
+def test_a_flush_that_fails_publishes_nothing(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, key = staged(storage, b"content"), key_of(b"content")
+
+    def fails(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(StorageError, match="input/output error"):
+        storage.publish([(key, new)])
+    assert storage.length(key) is None
+
+
+def test_a_full_disk_is_called_one(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = storage.stage()
+
+    def fails(fd: int, part: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", fails)
+    with pytest.raises(StorageError, match="its disk is full; make room"):
+        new.write(b"content")
+    new.abandon()
+
+
+def test_a_write_that_takes_only_a_part_is_continued(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, part: write(fd, part[:3]))
+    (key,) = put(storage, b"more than three bytes")
+    with storage.open(key) as stream:
+        assert stream.read() == b"more than three bytes"
+
+
+def test_a_store_that_goes_away_half_way_is_an_error_and_is_not_made_again(
+    storage: LocalStorage, tmp_path: Path
+) -> None:
+    new = staged(storage, b"content")
+    os.rename(storage.root, tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="still mounted"):
+        storage.publish([(key_of(b"content"), new)])
+    with pytest.raises(StorageError, match="still mounted"):
+        storage.stage()
+    assert not os.path.exists(storage.root)
+    other = LocalStorage(storage.root)
+    with pytest.raises(StorageError, match="still mounted"):
+        other.stage()
+    assert not os.path.exists(storage.root)
+
+
+def test_an_unmounted_store_leaves_its_mount_point_as_it_is(storage: LocalStorage, tmp_path: Path) -> None:
+    new = staged(storage, b"content")
+    os.rename(storage.root, tmp_path / "elsewhere")
+    os.mkdir(storage.root)
+    with pytest.raises(StorageError):
+        storage.publish([(key_of(b"content"), new)])
+    with pytest.raises(StorageError):
+        LocalStorage(storage.root).stage()
+    assert os.listdir(storage.root) == []
+
+
+def test_temporaries_of_the_dead_are_swept_and_those_of_the_living_are_kept(storage: LocalStorage) -> None:
+    killed = """
+import os, signal, sys
+from dam_fs.storage import LocalStorage
+LocalStorage(sys.argv[1]).stage().write(b"never published")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", killed, storage.root], check=False)
+    (dead,) = (name for name in os.listdir(f"{storage.root}/tmp") if not name.endswith(".lock"))
+
+    alive = LocalStorage(storage.root)
+    kept = staged(alive, b"on its way")
+    assert dead not in os.listdir(f"{storage.root}/tmp")
+    mine = staged(storage, b"mine")
+    assert os.path.exists(kept.path)
+    assert os.path.exists(mine.path)
+    assert len(os.listdir(f"{storage.root}/tmp")) == 4  # two folders, two locks
+    alive.publish([(key_of(b"on its way"), kept)])
+    alive.close()
+    storage.publish([(key_of(b"mine"), mine)])
+    assert storage.length(key_of(b"on its way")) == 10
+
+
+def test_of_many_that_create_one_store_all_get_the_same_id(tmp_path: Path) -> None:
+    start = Barrier(8)
+
+    def create(_: int) -> str:
+        start.wait()
+        return LocalStorage(str(tmp_path / "store")).create()
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(create, range(8)))
+    assert ids == {LocalStorage(str(tmp_path / "store")).read_id()}
+    assert sorted(os.listdir(tmp_path / "store")) == [MARK, "objects"]
+
+
+def test_creating_a_store_again_keeps_its_id_and_its_objects(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"kept")
+    assert LocalStorage(storage.root).create() == storage.read_id()
+    assert storage.length(key) == 4
+
+
+def test_two_stores_have_different_ids(tmp_path: Path, storage: LocalStorage) -> None:
+    assert LocalStorage(str(tmp_path / "other")).create() != storage.read_id()
+
+
+def test_a_folder_that_is_no_store_has_no_id(tmp_path: Path) -> None:
+    assert LocalStorage(str(tmp_path)).read_id() is None
+    assert LocalStorage(str(tmp_path / "nothing")).read_id() is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
+def test_a_damaged_mark_is_an_error_and_stays_as_it_is(storage: LocalStorage, damage: bytes) -> None:
+    with open(f"{storage.root}/{MARK}", "wb") as mark:
+        mark.write(damage)
+    for asked in (storage.read_id, storage.create):
+        with pytest.raises(StorageError, match="is damaged"):
+            asked()
+    with open(f"{storage.root}/{MARK}", "rb") as mark:
+        assert mark.read() == damage
+
+
+def test_a_store_is_empty_until_its_first_object(storage: LocalStorage, tmp_path: Path) -> None:
+    assert LocalStorage(str(tmp_path / "nothing")).is_empty()
+    assert storage.is_empty()
+    put(storage, b"first")
+    assert not storage.is_empty()
