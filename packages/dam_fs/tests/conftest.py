@@ -24,7 +24,7 @@ class OpenWorld(Protocol):
 
 @pytest.fixture
 async def open_world(tmp_path: Path) -> AsyncIterator[OpenWorld]:
-    """``await open_world("name")`` gives the world of ``name.db``, set up; opening the name again gives a second process's view."""
+    """``await open_world("name")`` gives the world of ``name.db``, set up; the same name again, what another process has."""
     opened: list[World] = []
 
     async def open_one(

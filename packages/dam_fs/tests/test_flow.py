@@ -15,7 +15,7 @@ lists = st.lists(st.integers(0, 50), max_size=60)
 sizes = st.integers(1, 20)
 
 
-class Failed(Exception):
+class FailedError(Exception):
     pass
 
 
@@ -145,7 +145,7 @@ async def test_results_that_are_there_come_before_the_failure_and_the_failure_af
     async def work(item: int) -> int:
         await both.wait()
         if item % 2:
-            raise Failed(item)
+            raise FailedError(item)
         return item
 
     async def items() -> AsyncGenerator[int, None]:
@@ -154,11 +154,10 @@ async def test_results_that_are_there_come_before_the_failure_and_the_failure_af
             if item == 3:
                 both.set()
 
-    got = []
-    with pytest.raises(Failed):
-        async for result in spread(items(), work, 4):
-            got.append(result)
-    assert sorted(got) == [2, 4]
+    spreading = spread(items(), work, 4)
+    assert sorted([await anext(spreading), await anext(spreading)]) == [2, 4]
+    with pytest.raises(FailedError):
+        await anext(spreading)
 
 
 async def test_a_failure_of_the_source_ends_what_is_under_way() -> None:
@@ -168,7 +167,7 @@ async def test_a_failure_of_the_source_ends_what_is_under_way() -> None:
     async def items() -> AsyncGenerator[int, None]:
         yield 1
         await asyncio.sleep(0)
-        raise Failed
+        raise FailedError
 
     async def work(item: int) -> int:
         try:
@@ -177,7 +176,6 @@ async def test_a_failure_of_the_source_ends_what_is_under_way() -> None:
             ended.append(item)
         return item
 
-    with pytest.raises(Failed):
-        async for _ in spread(items(), work, 3):
-            pass
+    with pytest.raises(FailedError):
+        await anext(spread(items(), work, 3))
     assert ended == [1]

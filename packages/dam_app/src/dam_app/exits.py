@@ -11,7 +11,13 @@ from dam.core.exceptions import (
     SettingsError,
     UnansweredRequestError,
 )
-from dam_fs.exceptions import InvalidHashError, NotAFileError, StoreMismatchError, StoreMissingError
+from dam_fs.exceptions import (
+    InvalidHashError,
+    InvalidPatternError,
+    NotAFileError,
+    StoreMismatchError,
+    StoreMissingError,
+)
 
 
 class Exit(IntEnum):
@@ -36,6 +42,7 @@ _BY_ERROR: dict[type[DamError], Exit] = {
     DatabaseLockedError: Exit.LOCKED,
     DatabaseUnavailableError: Exit.NO_WORLD,
     InvalidHashError: Exit.USAGE,
+    InvalidPatternError: Exit.USAGE,
     MigrationNeededError: Exit.MIGRATION,
     NoSuchWorldError: Exit.NO_WORLD,
     NotAFileError: Exit.USAGE,

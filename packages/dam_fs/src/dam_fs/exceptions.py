@@ -31,3 +31,9 @@ class NotAFileError(DamError):
     """A folder was given without ``--recursive``, or a path that is not there."""
 
     code = "DAM505"
+
+
+class InvalidPatternError(DamError):
+    """A pattern that says what to leave out is none; write it as in a .gitignore."""
+
+    code = "DAM506"

@@ -1,13 +1,16 @@
 """Finding files: which there are below the given paths, and what is left out, with the reason."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
+from dam_fs.exceptions import InvalidPatternError
 from dam_fs.storage import MARK
 
 
@@ -36,6 +39,11 @@ class ScanRules:
     ignore_file: str | None = ".damignore"
     protected: frozenset[str] = frozenset()
 
+    @cached_property
+    def real_protected(self) -> frozenset[str]:
+        """Without links: a tree can be reached by more than one path, and so can what is protected in it."""
+        return frozenset(map(os.path.realpath, self.protected))
+
 
 class _Ignoring(NamedTuple):
     """Patterns and the folder that they are relative to."""
@@ -56,7 +64,7 @@ def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
     """
     for path in paths:
         path = os.path.abspath(path)
-        if reason := _protected(path, rules):
+        if reason := _protected(os.path.realpath(path), rules):
             yield LeftOut(path, reason)
             continue
         try:
@@ -73,9 +81,9 @@ def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
 
 
 def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
-    outermost = [_Ignoring(root, GitIgnoreSpec.from_lines(rules.exclude))] if rules.exclude else []
+    excluded = [_Ignoring(root, _patterns(rules.exclude))] if rules.exclude else []
     real_root = os.path.realpath(root)
-    pending: list[tuple[str, list[_Ignoring]]] = [(root, outermost)]
+    pending: list[tuple[str, list[_Ignoring]]] = [(root, [])]
     while pending:
         folder, ignoring = pending.pop()
         try:
@@ -89,14 +97,19 @@ def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
             yield LeftOut(folder, "the store of a world")
             continue
         if rules.ignore_file in names:
-            ignoring = [*ignoring, *_read_ignore_file(folder, rules.ignore_file)]
+            try:
+                ignoring = [*ignoring, *_read_ignore_file(folder, rules.ignore_file)]
+            except (OSError, InvalidPatternError) as e:  # what was to stay out is not known: nothing of it comes in
+                why = e.strerror if isinstance(e, OSError) else e.message
+                yield LeftOut(folder, f"its {rules.ignore_file} cannot be read: {why}", failed=True)
+                continue
         folders: list[tuple[str, list[_Ignoring]]] = []
         for entry in entries:
             try:
                 is_folder = entry.is_dir(follow_symlinks=False)
-                if _is_ignored(entry.path, ignoring, is_folder=is_folder):
+                if _is_ignored(entry.path, [*ignoring, *excluded], is_folder=is_folder):
                     continue
-                if rules.protected and (reason := _protected(entry.path, rules)):
+                if rules.protected and (reason := _protected(real_root + entry.path[len(root) :], rules)):
                     yield LeftOut(entry.path, reason)
                 elif is_folder:
                     folders.append((entry.path, ignoring))
@@ -136,13 +149,14 @@ def _follow(path: str, root: str, rules: ScanRules) -> Found | LeftOut:
 
 
 def _protected(path: str, rules: ScanRules) -> str | None:
-    if path in rules.protected or any(path.startswith(p + os.sep) for p in rules.protected):
+    protected = rules.real_protected
+    if path in protected or any(path.startswith(p + os.sep) for p in protected):
         return "part of a world: its store or its database"
     return None
 
 
 def _is_ignored(path: str, ignoring: Sequence[_Ignoring], *, is_folder: bool) -> bool:
-    for each in reversed(ignoring):  # the innermost file that says anything decides
+    for each in reversed(ignoring):  # what the user excludes, then the innermost file that says anything, decides
         decision = each.leaves_out(path, is_folder=is_folder)
         if decision is not None:
             return decision
@@ -153,7 +167,24 @@ def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
     path = os.path.join(folder, name or "")
     if os.path.isfile(path) and not os.path.islink(path):
         with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-            yield _Ignoring(folder, GitIgnoreSpec.from_lines(lines))
+            yield _Ignoring(folder, _patterns(lines))
+
+
+def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    lines = [line.rstrip("\n") for line in lines]
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except (ValueError, re.error) as e:
+        wrong = next((line for line in lines if not _is_pattern(line)), "?")
+        raise InvalidPatternError(f"{wrong!r} is not a pattern; write it as in a .gitignore") from e
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _kind(mode: int) -> str:
