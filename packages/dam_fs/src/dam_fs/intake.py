@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from dam_fs.mime import HEAD_BYTES, media_type
-from dam_fs.scan import Found
+from dam_fs.scan import Found, mtime_of
 from dam_fs.storage import Staged, Storage
 
 CHUNK = 4 << 20
@@ -31,6 +31,10 @@ class NotRegularError(Exception):
     """What was opened is not a regular file, whatever it was when it was found."""
 
 
+class StoppedError(Exception):
+    """Nobody wants the file any more."""
+
+
 @dataclass
 class Taken:
     """One file's content. ``staged`` is ``None`` where the store has such an object, or was not to get one."""
@@ -49,14 +53,17 @@ class Taken:
         return self.sha256.hex()
 
 
-def take(found: Found, storage: Storage | None, *, force: bool = False) -> Taken:
+_NEVER = threading.Event()
+
+
+def take(found: Found, storage: Storage | None, *, force: bool = False, stop: threading.Event = _NEVER) -> Taken:
     """Reads a file once and, with a ``storage``, stages it unless the object is there in full length (``force``: always).
 
-    A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError``, ``ChangedWhileReadError``, or
-    ``StorageError`` where the store is at fault.
+    A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError``, ``ChangedWhileReadError``,
+    ``StoppedError`` soon after ``stop`` is set, or ``StorageError`` where the store is at fault.
     """
     for attempt in (1, 2):
-        taken = _read(found, storage, force=force)
+        taken = _read(found, storage, force=force, stop=stop)
         if taken is not None:
             return taken
         if attempt == 2:
@@ -64,7 +71,7 @@ def take(found: Found, storage: Storage | None, *, force: bool = False) -> Taken
     raise AssertionError("unreachable")
 
 
-def _read(found: Found, storage: Storage | None, *, force: bool) -> Taken | None:
+def _read(found: Found, storage: Storage | None, *, force: bool, stop: threading.Event) -> Taken | None:
     """``None`` where what was read is not what the file system now says."""
     fd = os.open(found.opened, _FLAGS)
     try:
@@ -73,8 +80,10 @@ def _read(found: Found, storage: Storage | None, *, force: bool) -> Taken | None
         content = _Content(before.st_size, storage, force=force)
         try:
             buffer = _buffer()
-            while n := _read_into(fd, buffer):
+            # One that is longer than it was has changed, and may grow as fast as it is read.
+            while content.size <= before.st_size and (n := _read_into(fd, buffer)):
                 content.take(buffer[:n])
+                _require_wanted(stop)
             staged = content.finish()
             after = os.fstat(fd)
             if (after.st_size, after.st_mtime_ns) != (content.size, before.st_mtime_ns):
@@ -87,7 +96,7 @@ def _read(found: Found, storage: Storage | None, *, force: bool) -> Taken | None
         os.close(fd)
     kind = media_type(content.head, content.size, os.path.basename(found.path))
     sha256, md5 = content.sha256.digest(), content.md5.digest()
-    return Taken(found.path, found.opened, content.size, before.st_mtime_ns, sha256, md5, kind, staged)
+    return Taken(found.path, found.opened, content.size, mtime_of(before), sha256, md5, kind, staged)
 
 
 class _Content:
@@ -142,6 +151,11 @@ class _Content:
 def _require_regular(mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise NotRegularError("not a regular file")
+
+
+def _require_wanted(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise StoppedError
 
 
 def _buffer() -> memoryview:

@@ -23,6 +23,11 @@ class Found(NamedTuple):
     mtime_ns: int
 
 
+def mtime_of(status: os.stat_result) -> int:
+    """Nanoseconds, as near to the truth as 64 bits allow: file systems hold times up to the year 2446 and more."""
+    return min(max(status.st_mtime_ns, -(2**63)), 2**63 - 1)
+
+
 class LeftOut(NamedTuple):
     """Something that is not added. ``failed`` says that it should have been."""
 
@@ -75,7 +80,7 @@ def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
         if stat.S_ISDIR(status.st_mode):
             yield from _scan_tree(path, rules)
         elif stat.S_ISREG(status.st_mode):
-            yield Found(path, os.path.realpath(path), status.st_size, status.st_mtime_ns)
+            yield Found(path, os.path.realpath(path), status.st_size, mtime_of(status))
         else:
             yield LeftOut(path, _kind(status.st_mode))
 
@@ -126,7 +131,7 @@ def _examine(entry: os.DirEntry[str], root: str, rules: ScanRules) -> Found | Le
     status = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         return LeftOut(entry.path, _kind(status.st_mode))
-    return Found(entry.path, entry.path, status.st_size, status.st_mtime_ns)
+    return Found(entry.path, entry.path, status.st_size, mtime_of(status))
 
 
 def _follow(path: str, root: str, rules: ScanRules) -> Found | LeftOut:
@@ -145,7 +150,7 @@ def _follow(path: str, root: str, rules: ScanRules) -> Found | LeftOut:
         return LeftOut(path, f"a link to {_kind(status.st_mode)}")
     if reason := _protected(target, rules):
         return LeftOut(path, reason)
-    return Found(path, target, status.st_size, status.st_mtime_ns)
+    return Found(path, target, status.st_size, mtime_of(status))
 
 
 def _protected(path: str, rules: ScanRules) -> str | None:

@@ -16,6 +16,7 @@ from dam_fs.models import (
     StorageType,
 )
 from dam_fs.resources import FileOperationsResource
+from dam_fs.scan import mtime_of
 
 
 class FileOpener:
@@ -69,4 +70,4 @@ def _is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:
         status = os.stat(path)
     except OSError:
         return False
-    return status.st_size == size and mtime_ns in (None, status.st_mtime_ns)
+    return status.st_size == size and mtime_ns in (None, mtime_of(status))
