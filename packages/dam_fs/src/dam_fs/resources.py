@@ -46,9 +46,10 @@ class FileOperationsResource:
     async def _check(self, world: World, *, create: bool) -> bool:
         async with world.reading() as session:
             expected = await session.scalar(select(StoreComponent.store_id))
-        if expected is None and not create:
-            return False
         if expected is None:
+            await self._refuse_orphaned(world)
+            if not create:
+                return False
             expected = await self._adopt(world)
         found = await asyncio.to_thread(self._storage.read_id)
         if found is None:
@@ -63,15 +64,20 @@ class FileOperationsResource:
             )
         return True
 
-    async def _adopt(self, world: World) -> str:
-        """Makes the world's store. The id is on disk before the database knows it, so one of them alone is a fresh start
-        only while the store is empty."""
+    async def _refuse_orphaned(self, world: World) -> None:
+        """The id is on disk before the database knows it, so one of them alone is a fresh start only while the store is empty."""
         found = await asyncio.to_thread(self._storage.read_id)
-        if found is not None and not await asyncio.to_thread(self._storage.is_empty):
-            raise StoreMismatchError(
-                f"world {world.name!r}: the store at {self.root} (id {found}) holds objects that this new database knows nothing "
-                "of; correct storage_path or database_url, or restore the database that belongs to the store"
-            )
+        if found is None or await asyncio.to_thread(self._storage.is_empty):
+            return
+        async with world.reading() as session:
+            if await session.scalar(select(StoreComponent.store_id)) is not None:
+                return  # another process has begun this world meanwhile; what is in the store came after its row
+        raise StoreMismatchError(
+            f"world {world.name!r}: the store at {self.root} (id {found}) holds objects that this new database knows nothing "
+            "of; correct storage_path or database_url, or restore the database that belongs to the store"
+        )
+
+    async def _adopt(self, world: World) -> str:
         store_id = await asyncio.to_thread(self._storage.create)
         async with world.transaction() as transaction:
             await transaction.identify([StoreComponent(store_id=store_id, location=self.root)])

@@ -5,6 +5,7 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -16,6 +17,7 @@ from dam.core.analysis import Analysis, Work, due, record, recorded
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
 from dam.core.systems import system
+from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
@@ -35,7 +37,7 @@ from dam_fs.records import Known, known_content, lose_references, mark_damaged, 
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.settings import FsSettings
-from dam_fs.storage import LocalStorage
+from dam_fs.storage import LocalStorage, Staged
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
@@ -47,11 +49,13 @@ EXTRACTION = SystemStage.METADATA_EXTRACTION
 
 @dataclass
 class Item:
-    """A file on its way in, with what add-time analyzers found. ``known`` is what the world knew of its content before."""
+    """A file on its way in, with what add-time analyzers found. ``known`` is what the world knew of its content before, and
+    ``restored`` says that the object it should have had was not whole."""
 
     taken: Taken
     analyses: list[Analysis] = field(default_factory=list)
     known: Known | None = None
+    restored: bool = False
 
 
 @system(on_command=AddAssetsCommand)
@@ -75,13 +79,16 @@ class Ingest:
         self._rules = ScanRules(cmd.exclude, settings.ignore_file, frozenset(protected_paths(cmd, world, storage)))
         self._width = settings.readers or min(os.cpu_count() or 1, 8)
         self._readers = ThreadPoolExecutor(self._width, "dam-read")
+        self._left = threading.Event()  # nobody waits for what is being read
+        self._staged: dict[str, Staged] = {}  # by their paths: written, and without a name yet
         self._writing = asyncio.Lock()
         self._told: list[AssetOutcome | FilesCounted] = []  # what is known without reading a file
         self._seen: dict[bytes, bool] = {}  # of a dry run: the content that it would have added
 
     async def events(self) -> AsyncGenerator[AssetOutcome | FilesCounted, None]:
         counting = asyncio.create_task(self._count()) if self._cmd.count else None
-        self._world.analyses.start(None)
+        if not self._cmd.dry_run:
+            self._world.analyses.start(None)
         read = spread(self._found(), self._take, self._width + 2)
         analysed = spread(read, self._analyse, self._width + 2)
         batches = batched(analysed, BATCH, _weight, BATCH_BYTES)
@@ -98,7 +105,10 @@ class Ingest:
         finally:
             if counting:
                 counting.cancel()
-            self._readers.shutdown()
+            self._left.set()
+            await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
+            for staged in self._staged.values():
+                staged.abandon()
 
     def _tell(self) -> list[AssetOutcome | FilesCounted]:
         told, self._told = self._told, []
@@ -129,8 +139,7 @@ class Ingest:
 
     async def _take(self, chunk: list[Found]) -> list[Item | AssetOutcome]:
         loop = asyncio.get_running_loop()
-        storage = self._storage if self._cmd.copy and not self._cmd.dry_run else None
-        return await loop.run_in_executor(self._readers, lambda: [_attempt(found, storage) for found in chunk])
+        return await loop.run_in_executor(self._readers, lambda: [self._attempt(found) for found in chunk])
 
     async def _analyse(self, items: list[Item | AssetOutcome]) -> list[Item | AssetOutcome]:
         taken = [item for item in items if isinstance(item, Item)]
@@ -153,6 +162,20 @@ class Ingest:
 
     # -- their parts
 
+    def _attempt(self, found: Found, *, force: bool = False) -> Item | AssetOutcome:
+        """In a thread of the readers."""
+        try:
+            taken = take(found, self._storage if self._stages else None, force=force, stop=self._left)
+        except NotRegularError as e:
+            return AssetOutcome(found.path, OutcomeStatus.SKIPPED, reason=str(e))
+        except ChangedWhileReadError as e:
+            return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=str(e))
+        except OSError as e:
+            return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=e.strerror or str(e))
+        if taken.staged is not None:
+            self._staged[taken.staged.path] = taken.staged
+        return Item(taken)
+
     @property
     def _stages(self) -> bool:
         return self._cmd.copy and not self._cmd.dry_run
@@ -168,7 +191,7 @@ class Ingest:
         taken = item.taken
         found = Found(taken.path, taken.opened, taken.size, taken.mtime_ns)
         loop = asyncio.get_running_loop()
-        again = await loop.run_in_executor(self._readers, lambda: _attempt(found, self._storage, force=True))
+        again = await loop.run_in_executor(self._readers, lambda: self._attempt(found, force=True))
         if isinstance(again, Item):
             again.known = item.known
         return again
@@ -195,27 +218,28 @@ class Ingest:
             work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, shown(taken.path)))
         for item, found in zip(items, await analyses.run(work), strict=True):
             item.analyses = found
-            for analysis in found:
-                analysis.again = (
-                    item.known is not None and (item.known.entity_id, analysis.analyzer.algorithm.name) in on_record
-                )
 
     async def _publish(self, items: Sequence[Item]) -> None:
         """Objects become durable before a row speaks of them. One that is overwritten is recorded as damaged before."""
         staged = [item for item in items if item.taken.staged is not None]
         await self._look_up([item for item in staged if item.known is None])
-        lengths = {item.taken.key: self._storage.length(item.taken.key) for item in staged if item.known}
-        replaced = [
-            i.taken for i in staged if i.known and (i.known.damaged or lengths[i.taken.key] not in (None, i.taken.size))
-        ]
-        if unrecorded := [i.known.entity_id for i in staged if i.known and not i.known.damaged and i.taken in replaced]:
+        lengths = {item.taken.key: self._storage.length(item.taken.key) for item in staged}
+        wrong = {item.taken.key for item in staged if lengths[item.taken.key] not in (None, item.taken.size)}
+        damaged = {item.taken.key for item in staged if item.known and item.known.damaged}
+        if unrecorded := [i.known.entity_id for i in staged if i.known and i.taken.key in wrong - damaged]:
             await mark_damaged(self._world, unrecorded)
+        for item in staged:
+            is_whole = lengths[item.taken.key] == item.taken.size and item.taken.key not in damaged
+            item.restored = item.known is not None and item.known.copied and not is_whole
         await asyncio.to_thread(
             self._storage.publish,
             [(item.taken.key, item.taken.staged) for item in staged if item.taken.staged],
             found=[item.taken.key for item in items if item.taken.staged is None and self._cmd.copy],
-            replacing={taken.key for taken in replaced},
+            replacing=wrong | damaged,
         )
+        for item in staged:
+            if item.taken.staged is not None:
+                del self._staged[item.taken.staged.path]
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
@@ -304,35 +328,40 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
             await transaction.update_components(
                 location, location.entity_id.in_(restored), in_store, condition=LocationCondition.OK
             )
-        await record(transaction, [(owner.entity_id, item.analyses) for item, owner in zip(items, owners, strict=True)])
+        await _record_once(transaction, world, items, [owner.entity_id for owner in owners])
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
     return outcomes
 
 
+async def _record_once(
+    transaction: WorldTransaction, world: World, items: Sequence[Item], entity_ids: Sequence[int]
+) -> None:
+    """Equal files bring equal analyses: the first one counts, and it takes the place of what is on record."""
+    found: dict[tuple[int, str], Analysis] = {}
+    for item, entity_id in zip(items, entity_ids, strict=True):
+        for analysis in item.analyses:
+            found.setdefault((entity_id, analysis.analyzer.algorithm.name), analysis)
+    if not found:
+        return
+    on_record = await recorded(transaction.session, sorted({entity_id for entity_id, _ in found}), world.analyses)
+    for key, analysis in found.items():
+        analysis.again = key in on_record
+    await record(transaction, [(entity_id, [analysis]) for (entity_id, _), analysis in found.items()])
+
+
 def _status(item: Item, created: bool) -> OutcomeStatus:
     if created:
         return OutcomeStatus.ADDED
-    known = item.known
-    if known is not None and known.copied and item.taken.staged is not None:
+    if item.restored:
         return OutcomeStatus.RESTORED
+    known = item.known
     return OutcomeStatus.KNOWN if known is not None and item.taken.path in known.paths else OutcomeStatus.LINKED
 
 
 def protected_paths(cmd: AddAssetsCommand, world: World, storage: LocalStorage) -> list[str]:
     """Paths that no scan enters: this world's own store and database, and those that the caller names."""
     return [*cmd.protected, storage.root, *world.database_files]
-
-
-def _attempt(found: Found, storage: LocalStorage | None, *, force: bool = False) -> Item | AssetOutcome:
-    try:
-        return Item(take(found, storage, force=force))
-    except NotRegularError as e:
-        return AssetOutcome(found.path, OutcomeStatus.SKIPPED, reason=str(e))
-    except ChangedWhileReadError as e:
-        return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=str(e))
-    except OSError as e:
-        return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=e.strerror or str(e))
 
 
 def _left_out(each: LeftOut) -> AssetOutcome:
