@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no corpus
 
 def add(home: Path, folder: Path) -> list[dict[str, Any]]:
     """The outcomes that ``add-asset -r`` reports."""
-    command = [DAM_CLI, "--json", "add-asset", "-r", folder]
+    command = [str(DAM_CLI), "--json", "add-asset", "-r", str(folder)]
     done = subprocess.run(command, env={**os.environ, "DAM_HOME": str(home)}, cwd=home, capture_output=True, check=True)
     lines = map(json.loads, done.stdout.splitlines())
     return [line for line in lines if line["type"] == "item"]
@@ -45,7 +46,7 @@ def test_every_file_of_the_corpus_is_stored_as_it_is_and_the_second_run_reads_no
     )
 
     (database,) = home.rglob("*.db")
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         query = (
             "SELECT hex(s.hash_value), hex(m.hash_value), p.size_bytes FROM dam_fs_content_hash_sha256 s "
             "JOIN dam_fs_content_hash_md5 m USING (entity_id) JOIN dam_fs_file_properties p USING (entity_id)"

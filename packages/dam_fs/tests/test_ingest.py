@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -589,7 +590,7 @@ async def test_listeners_hear_of_new_assets_after_they_are_committed(open_world:
 
     @listens_for(AssetsAddedEvent)
     async def note(event: AssetsAddedEvent) -> None:
-        with sqlite3.connect(database) as elsewhere:  # which sees what is committed, and nothing else
+        with closing(sqlite3.connect(database)) as elsewhere:  # which sees what is committed, and nothing else
             (count,) = elsewhere.execute("SELECT count(*) FROM dam_fs_file_properties").fetchone()
         heard.append((list(event.entity_ids), count))
 
