@@ -6,10 +6,11 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
 
@@ -38,6 +39,8 @@ from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage, Staged
+
+T = TypeVar("T")
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
@@ -156,9 +159,13 @@ class Ingest:
         outcomes = [each for each in batch if isinstance(each, AssetOutcome)]
         if self._cmd.dry_run:
             return outcomes + [self._predict(item) for item in items]
+        # Whoever leaves waits for the batch in hand: a commit that is cut off leaves SQLite's write lock behind.
+        return outcomes + await _to_its_end(self._keep(items))
+
+    async def _keep(self, items: Sequence[Item]) -> list[AssetOutcome]:
         await self._publish(items)
         async with self._writing:
-            return outcomes + (await self._commit(items) if items else [])
+            return await self._commit(items) if items else []
 
     # -- their parts
 
@@ -289,6 +296,16 @@ class Ingest:
             size += sum(each.size for each in part if isinstance(each, Found))
             self._told.append(FilesCounted(files, size, complete=False))
         self._told.append(FilesCounted(files, size, complete=True))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result; when cancelled, that follows the end of the work."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
