@@ -77,6 +77,7 @@ def test_an_ingest_that_is_killed_has_stored_what_it_committed_and_the_next_one_
     reported = [json.loads(line) for line in told if line.endswith((b"}", b"}\n"))]
     assert {os.fsencode(line["path"]) for line in reported if line.get("entity_id")} <= set(known)
 
+    (tmp_path / "tree" / "new.bin").write_bytes(b"who stages an object sweeps the temporaries of the dead")
     subprocess.run(command, env=environment, cwd=home, stdout=subprocess.DEVNULL, check=True, timeout=300)
     known = committed(home)
     paths = list((tmp_path / "tree").rglob("*.bin"))
