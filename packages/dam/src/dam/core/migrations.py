@@ -103,7 +103,7 @@ async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> l
 
 async def is_blank(engine: AsyncEngine) -> bool:
     """Whether the database has no table at all. One with somebody else's tables is not new."""
-    async with engine.execution_options(dam_reading=True).connect() as connection:
+    async with reading(engine).connect() as connection:
         return not await connection.run_sync(_table_names)
 
 
