@@ -1,14 +1,10 @@
 """How a command runs: its options, its event loop, and what its errors become."""
 
-import asyncio
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -46,6 +42,8 @@ class Globals:
 def run(options: Globals, work: Callable[[Output], Coroutine[Any, Any, int | None]]) -> None:
     """Runs a command's coroutine function to its end and exits with its code. ``async def`` commands need it: Typer calls them
     and drops the coroutine."""
+    import asyncio  # a seventh of the time that --help takes, which does not come here
+
     _set_up_logging(options)
     raise typer.Exit(guarded(lambda: asyncio.run(work(options.output)), output=options.output, verbose=options.verbose))
 
@@ -86,6 +84,8 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
         from dam_app.exits import exit_of
 
         if verbose:
+            import traceback
+
             traceback.print_exc()
         output.error(e.message, code=e.code)
         return int(exit_of(e))
@@ -100,44 +100,6 @@ def _discard_output() -> None:
             stream.flush()
         except BrokenPipeError:
             os.dup2(nowhere, stream.fileno())
-
-
-class Interrupts:
-    """Ctrl-C: the first sets ``stop`` and says what happens, the second ends the process at once.
-
-    A thread that reads a large file cannot be ended otherwise; what is committed is safe from any kill.
-    """
-
-    def __init__(self, stop: asyncio.Event, output: Output) -> None:
-        self._stop = stop
-        self._output = output
-        self._asked = False
-        self._loop = asyncio.get_running_loop()
-
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._interrupted)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _interrupted(self, *_: object) -> None:
-        if self._asked:
-            _end_at_once()
-        self._asked = True
-        self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        self._stop.set()
-        self._output.note("\nfinishing the batch in hand; Ctrl-C again stops at once")
-
-
-def _end_at_once() -> None:
-    with suppress(RuntimeError, OSError):  # it may have been interrupted while it was writing
-        sys.stdout.flush()
-    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
-    os.write(2, show_cursor + b"\nstopped; run the same command again to continue\n")
-    os._exit(130)
 
 
 def _set_up_logging(options: Globals) -> None:

@@ -6,12 +6,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, NamedTuple
 
 from dam_fs.exceptions import InvalidPatternError
 from dam_fs.storage import MARK
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 
 class Found(NamedTuple):
@@ -54,7 +55,13 @@ class _Ignoring(NamedTuple):
     """Patterns and the folder that they are relative to."""
 
     base: str
-    spec: GitIgnoreSpec
+    spec: "GitIgnoreSpec"
+
+    @classmethod
+    def of(cls, base: str, lines: Iterable[str]) -> "_Ignoring":
+        from pathspec import GitIgnoreSpec  # costs every command 15 ms, and few trees are scanned with patterns
+
+        return cls(base, GitIgnoreSpec.from_lines(lines))
 
     def leaves_out(self, path: str, *, is_folder: bool) -> bool | None:
         name = os.path.relpath(path, self.base) + ("/" if is_folder else "")
@@ -175,7 +182,9 @@ def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
             yield _Ignoring(folder, _patterns(lines))
 
 
-def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec
+
     lines = [line.rstrip("\n") for line in lines]
     try:
         return GitIgnoreSpec.from_lines(lines)
@@ -185,6 +194,8 @@ def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
 
 
 def _is_pattern(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
     try:
         GitIgnoreSpec.from_lines([line])
     except (ValueError, re.error):

@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import BinaryIO, Protocol
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from dam_fs.exceptions import StorageError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 MARK = "dam-store.json"
 FORMAT = 1
@@ -206,6 +207,8 @@ class LocalStorage:
             return self._temporary or self._make_own_folder()
 
     def _make_own_folder(self) -> str:
+        from filelock import FileLock  # only who writes takes locks, and no look-up should wait for the import
+
         name = f"{self._temporaries}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
             os.stat(f"{self.root}/{MARK}")  # nothing is made in the folder that an unmounted store leaves behind
@@ -222,6 +225,8 @@ class LocalStorage:
 
     def _sweep(self) -> None:
         """Removes the temporaries of processes that ended without doing so: their locks can be had."""
+        from filelock import FileLock, Timeout
+
         for lock_path in self._lock_files():
             lock = FileLock(lock_path, thread_local=False)
             try:
@@ -303,7 +308,7 @@ def _move(source: str, target: str) -> None:
         os.replace(source, target)
 
 
-def _discard(lock: FileLock) -> None:
+def _discard(lock: "FileLock") -> None:
     # Unlinked while held: whoever opened the file meanwhile holds a lock on nothing, and its folder is gone already.
     with contextlib.suppress(OSError):
         os.unlink(lock.lock_file)

@@ -29,7 +29,7 @@ SettingsPath = Annotated[Path, AfterValidator(_resolve)]
 class SettingsModel(BaseModel):
     """What a plugin can be told. Unknown keys are errors; values do not change while a world lives."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class ConfigComponent(UniqueComponent, hides_entity=True):

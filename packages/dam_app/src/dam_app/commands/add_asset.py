@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dam_app.application import Command, UsageError
-from dam_app.context import Globals, Interrupts, JsonOption, in_world
+from dam_app.context import Globals, JsonOption, in_world
 from dam_app.output import Output
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def add_asset(
         from contextlib import aclosing
 
         from dam_app.answers import answers
+        from dam_app.interrupts import Interrupts
 
         report = IngestReport(output, command.stop, dry_run=dry_run)
         with Interrupts(command.stop, output), report:
