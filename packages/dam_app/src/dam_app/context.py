@@ -1,5 +1,6 @@
 """How a command runs: its options, its event loop, and what its errors become."""
 
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -57,6 +58,7 @@ def in_world(
         from dam_app.worlds import open_world
 
         async with open_world(options.world, config=options.config, say=output.note) as world:
+            gc.freeze()  # what is imported by now stays until the end, and no collection has to look through it
             if changes:
                 output.note(f"world: {world.name}")
             return await work(output, world)

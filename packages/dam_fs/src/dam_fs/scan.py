@@ -57,12 +57,6 @@ class _Ignoring(NamedTuple):
     base: str
     spec: "GitIgnoreSpec"
 
-    @classmethod
-    def of(cls, base: str, lines: Iterable[str]) -> "_Ignoring":
-        from pathspec import GitIgnoreSpec  # costs every command 15 ms, and few trees are scanned with patterns
-
-        return cls(base, GitIgnoreSpec.from_lines(lines))
-
     def leaves_out(self, path: str, *, is_folder: bool) -> bool | None:
         name = os.path.relpath(path, self.base) + ("/" if is_folder else "")
         return self.spec.check_file(name).include
