@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 
+PROTECTED = "part of a world: its store or its database"
+
+
 class Found(NamedTuple):
     """A file to be added. ``path`` is what it is called; ``opened`` what is opened, which differs for a link."""
 
@@ -115,8 +118,9 @@ def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if _is_ignored(entry.path, [*ignoring, *excluded], is_folder=is_folder):
                     continue
-                if rules.protected and (reason := _protected(real_root + entry.path[len(root) :], rules)):
-                    yield LeftOut(entry.path, reason)
+                # Nothing is below a protected path: none is entered, and the root was looked at.
+                if rules.protected and real_root + entry.path[len(root) :] in rules.real_protected:
+                    yield LeftOut(entry.path, PROTECTED)
                 elif is_folder:
                     folders.append((entry.path, ignoring))
                 else:
@@ -157,7 +161,7 @@ def _follow(path: str, root: str, rules: ScanRules) -> Found | LeftOut:
 def _protected(path: str, rules: ScanRules) -> str | None:
     protected = rules.real_protected
     if path in protected or any(path.startswith(p + os.sep) for p in protected):
-        return "part of a world: its store or its database"
+        return PROTECTED
     return None
 
 

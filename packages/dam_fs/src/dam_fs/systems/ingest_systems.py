@@ -120,25 +120,35 @@ class Ingest:
     # -- the stages
 
     async def _found(self) -> AsyncGenerator[list[Found], None]:
+        # While one part is looked up the next one is scanned.
+        async with aclosing(spread(self._scanned(), self._sift, 2)) as sifted:
+            async for new in sifted:
+                for chunk in chunks(new, READ):
+                    if self._cmd.stop.is_set():
+                        return
+                    yield chunk
+                if not new:
+                    yield []  # nothing to read in this part, but something to tell
+
+    async def _scanned(self) -> AsyncGenerator[list[Found | LeftOut], None]:
         source = chunks(scan(self._cmd.paths, self._rules), SCAN)
         while not self._cmd.stop.is_set():
             part = await asyncio.to_thread(next, source, None)
             if part is None:
                 return
-            self._told += [_left_out(each) for each in part if isinstance(each, LeftOut)]
-            candidates = [each for each in part if isinstance(each, Found)]
-            same = await unchanged(self._world, self._storage, candidates, copied=self._cmd.copy)
-            self._told += [
-                AssetOutcome(each.path, OutcomeStatus.KNOWN, same[each.path], each.size)
-                for each in candidates
-                if each.path in same
-            ]
-            for chunk in chunks((each for each in candidates if each.path not in same), READ):
-                if self._cmd.stop.is_set():
-                    return
-                yield chunk
-            if len(same) == len(candidates):
-                yield []  # nothing to read in this part, but something to tell
+            yield part
+
+    async def _sift(self, part: list[Found | LeftOut]) -> list[Found]:
+        """Those of a part that have to be read; of the others is told what is known."""
+        self._told += [_left_out(each) for each in part if isinstance(each, LeftOut)]
+        candidates = [each for each in part if isinstance(each, Found)]
+        same = await unchanged(self._world, self._storage, candidates, copied=self._cmd.copy)
+        self._told += [
+            AssetOutcome(each.path, OutcomeStatus.KNOWN, same[each.path], each.size)
+            for each in candidates
+            if each.path in same
+        ]
+        return [each for each in candidates if each.path not in same]
 
     async def _take(self, chunk: list[Found]) -> list[Item | AssetOutcome]:
         loop = asyncio.get_running_loop()
