@@ -215,7 +215,8 @@ class Ingest:
 
     async def _compute(self, items: Sequence[Item]) -> None:
         analyses = self._world.analyses
-        wanted = [analyses.wanted(item.taken.media_type, None) for item in items]
+        by_type = {kind: analyses.wanted(kind, None) for kind in {item.taken.media_type for item in items}}
+        wanted = [by_type[item.taken.media_type] for item in items]
         if not any(wanted):
             return
         known_ids = [item.known.entity_id for item in items if item.known]
@@ -320,6 +321,8 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
 
 async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
     """Writes one batch whose objects are durable already: all of it, or nothing."""
+    media_types = {item.taken.media_type for item in items}
+    awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
     async with world.transaction() as transaction:
         owners = await transaction.identify(
             [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
@@ -346,7 +349,7 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
                 place(name, taken.sha256),
                 OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns),
             )
-            if owner.created and world.awaits(NeedsMetadataExtractionComponent, taken.media_type, EXTRACTION):
+            if owner.created and taken.media_type in awaited:
                 transaction.add(entity_id, NeedsMetadataExtractionComponent())
             outcomes.append(AssetOutcome(taken.path, _status(item, owner.created), entity_id, taken.size))
         if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
