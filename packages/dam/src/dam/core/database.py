@@ -93,7 +93,8 @@ def _set_pragmas(connection: Any) -> None:
             f"the database's file system refuses write-ahead logging (journal mode stayed {mode!r}), as network drives do; "
             "put the database on a local disk, or use PostgreSQL"
         )
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+    # Batches of a large world dirty 1,000 pages each, which by default copies all of them into the database after every commit.
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "wal_autocheckpoint=8192"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
