@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from measuring import DAM_CLI, Line, Setting, alternately, output_of, python, seconds_of, written_to
+from trees import crumbs
+
 from dam.core.world import World
 from dam_app import open_world
 from dam_fs.models import (
@@ -16,8 +19,6 @@ from dam_fs.models import (
     FilePropertiesComponent,
     OriginalSourceInfoComponent,
 )
-from measuring import DAM_CLI, Line, Setting, alternately, output_of, python, seconds_of, written_to
-from trees import crumbs
 
 CHILD = str(Path(__file__).with_name("timed_add.py"))
 TOGETHER = 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import WorldConfig

@@ -4,9 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from dam_fs.flow import batched, chunks, spread
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dam_fs.flow import batched, chunks, spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

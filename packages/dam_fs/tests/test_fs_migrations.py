@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+
 from dam.core.migrations import context_options
 from dam.models.core.base_class import Base
 from dam_fs.models import FileLocationComponent
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from dam.core.migrations import RevisionTree
     from dam.core.world import World
-    from sqlalchemy import Connection
 
 
 def differences(connection: Connection, tree: RevisionTree) -> list[Any]:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Mapped  # noqa: TC002  read by the mapper
+
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.core.analysis import Analyzer, analyzer
@@ -33,8 +36,6 @@ from dam_fs.models import (
     OriginalSourceInfoComponent,
 )
 from dam_fs.storage import LocalStorage
-from sqlalchemy import select, text
-from sqlalchemy.orm import Mapped  # noqa: TC002  read by the mapper
 
 OpenWorld = Callable[..., Awaitable[World]]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dam_fs.intake import CHUNK, ChangedWhileReadError, NotRegularError, StoppedError, Taken, take
 from dam_fs.scan import Found
 from dam_fs.storage import LocalStorage, Staged

@@ -9,6 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dam_fs.exceptions import InvalidPatternError
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.storage import LocalStorage

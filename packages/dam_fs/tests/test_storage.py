@@ -12,6 +12,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dam_fs.exceptions import StorageError
 from dam_fs.storage import MARK, LocalStorage, Staged
 

@@ -189,7 +189,7 @@ class LocalStorage:
                     _move(staged.path, target)
             if keys := {*found, *(key for key, _ in objects)}:
                 # The folders' own names too: one may have been made a moment ago, here or by another process.
-                self._flush_folders({self._objects, *(os.path.dirname(self.local_path(key)) for key in keys)})
+                self._flush_folders([*{os.path.dirname(self.local_path(key)) for key in keys}, self._objects])
         except OSError as e:
             raise storage_error(e, "publish to") from e
 
