@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -20,7 +21,7 @@ from dam.core.plugin import Plugin, discover
 from dam.core.systems import compile_system, system
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
-from dam.models.config import ConfigComponent, WorldConfig
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig
 from dam.models.core.base_component import (
     BaseComponent,
     Component,
@@ -162,7 +163,7 @@ def settings_page() -> str:
         sections.append(f"## Plugin {name}")
         sections.append(prose(plugin.Settings) + f" Table `[worlds.NAME.settings.{name}]`.")
         prefix = f"DAM_WORLDS__NAME__SETTINGS__{name.replace('-', '_').upper()}__"
-        sections.append(_settings_table(plugin.Settings.model_fields.items(), prefix))
+        sections.append(_settings_table(plugin.Settings, plugin.Settings.model_fields.items(), prefix))
     return page(
         "Settings",
         "Settings stand in `dam.toml`, in the environment, or in a `.env` file beside `dam.toml`; the environment wins. "
@@ -185,19 +186,32 @@ def settings_page() -> str:
         ),
         "## Of a world",
         prose(WorldConfig) + " Table `[worlds.NAME]`.",
-        _settings_table(core, "DAM_WORLDS__NAME__"),
+        _settings_table(WorldConfig, core, "DAM_WORLDS__NAME__"),
         *sections,
     )
 
 
-def _settings_table(fields: Iterable[tuple[str, Any]], prefix: str) -> str:
+def _meanings(model: type) -> dict[str, str]:
+    """The docstrings below a model's fields. Pydantic could keep them, at the price of parsing sources at every start."""
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
+def _settings_table(model: type[SettingsModel], fields: Iterable[tuple[str, Any]], prefix: str) -> str:
+    meanings = _meanings(model)
     rows = [
         [
             code(name),
             _type(field.annotation),
             "" if field.default in (None, "") else code(field.default),
             _range(field),
-            " ".join((field.description or "").replace("``", "`").split()),
+            " ".join(meanings.get(name, "").replace("``", "`").split()),
             code(prefix + name.upper()),
         ]
         for name, field in fields

@@ -138,10 +138,15 @@ async def describe_entities(world: World, entity_ids: Iterable[int]) -> list[Ass
     async with world.reading() as session:
         for entity_id in await session.scalars(select(Entity.id).where(Entity.id.in_(wanted))):
             components[entity_id] = []
-        for cls in sorted(world.components, key=lambda c: c.__table__.name) if components else ():
+        for cls in _by_interest(world) if components else ():
             for component in await session.scalars(select(cls).where(cls.entity_id.in_(wanted))):
                 components[component.entity_id].append(component)
     return [Asset(entity_id, components[entity_id]) for entity_id in wanted if entity_id in components]
+
+
+def _by_interest(world: World) -> list[type[Component]]:
+    """What plugins say first, in the order of their registration; the core's bookkeeping after it."""
+    return sorted(world.components, key=lambda cls: cls.__module__.startswith("dam."))
 
 
 def values_of(component: Component) -> dict[str, Any]:

@@ -18,12 +18,11 @@ class FsPlugin(Plugin):
 
     def build(self, world: World) -> None:
         for component in (
-            models.ContentHashMd5Component,
-            models.ContentHashSha256Component,
-            models.FileLocationComponent,
             models.FilePropertiesComponent,
+            models.ContentHashSha256Component,
+            models.ContentHashMd5Component,
+            models.FileLocationComponent,
             models.OriginalSourceInfoComponent,
-            models.StoreComponent,
         ):
             world.register_component(component)
         files = FileOperationsResource(

@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from dam.core.database import sqlite_file
 from dam.core.exceptions import SettingsError
+from dam.core.rows import insert_into
 from dam.core.world import World
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
-from dam_fs.models import StoreComponent
+from dam_fs.models import Store
 from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage
 
@@ -45,7 +46,7 @@ class FileOperationsResource:
 
     async def _check(self, world: World, *, create: bool) -> bool:
         async with world.reading() as session:
-            expected = await session.scalar(select(StoreComponent.store_id))
+            expected = await session.scalar(select(Store.store_id))
         if expected is None:
             await self._refuse_orphaned(world)
             if not create:
@@ -70,7 +71,7 @@ class FileOperationsResource:
         if found is None or await asyncio.to_thread(self._storage.is_empty):
             return
         async with world.reading() as session:
-            if await session.scalar(select(StoreComponent.store_id)) is not None:
+            if await session.scalar(select(Store.store_id)) is not None:
                 return  # another process has begun this world meanwhile; what is in the store came after its row
         raise StoreMismatchError(
             f"world {world.name!r}: the store at {self.root} (id {found}) holds objects that this new database knows nothing "
@@ -80,8 +81,12 @@ class FileOperationsResource:
     async def _adopt(self, world: World) -> str:
         store_id = await asyncio.to_thread(self._storage.create)
         async with world.transaction() as transaction:
-            await transaction.identify([StoreComponent(store_id=store_id, location=self.root)])
-            return await transaction.session.scalar(select(StoreComponent.store_id)) or store_id
+            row = {"slot": "main", "store_id": store_id, "location": self.root}
+            insert = insert_into(Store.__table__, world.engine.dialect.name)
+            await transaction.session.execute(
+                insert.values(row).on_conflict_do_nothing()
+            )  # another process may be first
+            return await transaction.session.scalar(select(Store.store_id)) or store_id
 
 
 def storage_folder(settings: FsSettings, database_url: str) -> str:

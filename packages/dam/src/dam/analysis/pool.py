@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from dam.analysis.jobs import Failure, Found, Job, Limits
-from dam.analysis.process import Watchdog, WorkerEndedError, WorkerProcess, WorkerStartError, wire
+from dam.analysis.process import Watchdog, WorkerEndedError, WorkerProcess, wire
+from dam.core.exceptions import PoolClosedError, WorkerStartError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Job", "Limits", "PoolClosedError", "WorkerPool", "WorkerStartError"]
 
 MESSAGE_FILES = 16  # a longer message keeps one worker busy with files that others could have
-
-
-class PoolClosedError(RuntimeError):
-    """The worker pool was closed before or while it ran these jobs: run them before the pool is closed."""
 
 
 class WorkerPool:

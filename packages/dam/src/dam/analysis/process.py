@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, NoReturn
 from dam.analysis.facts import load_facts
 from dam.analysis.jobs import Compute, Failure, Found, Job, Limits
 from dam.analysis.worker import ERROR, FACTS, FACTS_BYTES, HEADER, MEMORY, READY, TEXT_LENGTH
+from dam.core.exceptions import WorkerStartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,10 +36,6 @@ serve(requests, answers, limits)
 
 # The pool is the parallelism; threads of numeric libraries would also reserve address space, which is limited.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-class WorkerStartError(RuntimeError):
-    """No worker process could be started: see the output of the process in the message, and mend the installation."""
 
 
 class WorkerEndedError(Exception):

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -22,7 +22,14 @@ from dam.core.content import ContentSource
 from dam.core.exceptions import AnalyzerDefinitionError
 from dam.core.transaction import WorldTransaction, parts
 from dam.models.config import WorldConfig
-from dam.models.core.base_component import EFFECTIVE, PERSON, BaseComponent, Component, LayeredComponent
+from dam.models.core.base_component import (
+    EFFECTIVE,
+    PERSON,
+    BaseComponent,
+    Component,
+    LayeredComponent,
+    UniqueComponent,
+)
 from dam.models.derivation import DerivationComponent
 
 if TYPE_CHECKING:
@@ -198,7 +205,7 @@ class Analyses:
 async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Sequence[Analysis]]]) -> None:
     """Writes facts and their provenance. Facts that do not become components are recorded as a failure.
 
-    Where an algorithm looked again, the rows it wrote before go first, for it may have found fewer; a failure takes nothing.
+    Where an algorithm looked again, what it wrote before and does not find any more goes; a failure takes nothing.
     """
     facts: list[tuple[int, list[Component]]] = []
     outdated: dict[type[Component], set[int]] = {}
@@ -211,14 +218,22 @@ async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Seque
                 except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
                     error = f"{type(e).__name__}: {e}"[:500]
             if analysis.again and error is None:
-                for cls in analysis.analyzer.produces:
-                    if issubclass(cls, BaseComponent):
-                        outdated.setdefault(cls, set()).add(entity_id)
+                for cls in _outdated(analysis.analyzer, components):
+                    outdated.setdefault(cls, set()).add(entity_id)
             facts.append((entity_id, [*components, _derivation(analysis, error)]))
     for cls, entity_ids in outdated.items():
         await transaction.remove_components(cls, sorted(entity_ids))
     for entity_id, components in facts:
         transaction.add(entity_id, *components)
+
+
+def _outdated(analyzer: Analyzer[Any], components: Sequence[Component]) -> Iterator[type[Component]]:
+    """Classes of which earlier rows have to go: all that can be many, and the unique ones that were not found again. Layers
+    stay, for other sources share the class."""
+    found = {type(component) for component in components}
+    for cls in analyzer.produces:
+        if issubclass(cls, BaseComponent) or (issubclass(cls, UniqueComponent) and cls not in found):
+            yield cls
 
 
 def _derivation(analysis: Analysis, error: str | None) -> DerivationComponent:
@@ -287,49 +302,35 @@ async def analyse_entities(
     sources = await world.contents.sources(entity_ids, depth)
     async with world.reading() as session:
         known: Recorded = {} if force else await recorded(session, entity_ids, analyzers)
-    work: list[tuple[int, Work]] = []
+    work: dict[int, Work] = {}
     found: list[tuple[int, Sequence[Analysis]]] = []
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         for entity_id, ways in sources.items():
             wanting = [a for a in analyzers if ways and a.wants(ways[0].media_type or "")]
-            wanting = due(wanting, entity_id, ways[0].digest, known) if wanting else []
-            if not wanting:
-                continue
-            try:
-                path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
-            except OSError as e:
-                error = f"the content cannot be reached: {e.strerror}"
-                found.append((entity_id, [Analysis(a, error=error, input_digest=ways[0].digest) for a in wanting]))
-            else:
-                way = ways[0]
-                work.append(
-                    (
-                        entity_id,
-                        Work(
-                            path,
-                            os.path.getsize(path),
-                            way.media_type or "",
-                            wanting,
-                            way.digest,
-                            f"entity {entity_id}",
-                        ),
-                    )
-                )
-        computed = await world.analyses.run([each for _, each in work])
-    found += [(entity_id, analyses) for (entity_id, _), analyses in zip(work, computed, strict=True)]
+            if wanting := due(wanting, entity_id, ways[0].digest, known) if wanting else []:
+                try:
+                    path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
+                    work[entity_id] = _work(path, ways[0], wanting, entity_id)
+                except OSError as e:
+                    error = f"the content cannot be reached: {e.strerror}"
+                    found.append((entity_id, [Analysis(a, error=error, input_digest=ways[0].digest) for a in wanting]))
+        computed = await world.analyses.run(list(work.values()))
+    found += zip(work, computed, strict=True)
     await _store(world, found)
+
+
+def _work(path: str, way: ContentSource, analyzers: Sequence[Analyzer[Any]], entity_id: int) -> Work:
+    return Work(path, os.path.getsize(path), way.media_type or "", analyzers, way.digest, f"entity {entity_id}")
 
 
 async def analyse_stream(world: "World", entity_id: int, stream: BinaryIO, analyzers: Sequence[Analyzer[Any]]) -> None:
     """The same for one entity whose bytes the caller holds; they are taken for what the entity's own sources say they are."""
     ways = (await world.contents.sources([entity_id]))[entity_id]
-    media_type, digest = (ways[0].media_type or "", ways[0].digest) if ways else ("", None)
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         path = os.path.join(folder, "content")
         await asyncio.to_thread(_copy, stream, path)
-        (found,) = await world.analyses.run(
-            [Work(path, os.path.getsize(path), media_type, analyzers, digest, f"entity {entity_id}")]
-        )
+        way = ways[0] if ways else ContentSource(open=lambda: stream)
+        (found,) = await world.analyses.run([_work(path, way, analyzers, entity_id)])
     await _store(world, [(entity_id, found)])
 
 

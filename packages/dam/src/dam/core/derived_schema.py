@@ -55,6 +55,20 @@ def derive(connection: Connection, tree: "RevisionTree", options: dict[str, Any]
     connection.execute(insert, {"head": tree.head})
 
 
+def refuse_differences(connection: Connection, tree: "RevisionTree", options: dict[str, Any]) -> None:
+    """After the first revisions were taken for a description of derived tables. Raises ``PluginError`` where they are none."""
+    from alembic.autogenerate import produce_migrations
+    from alembic.runtime.migration import MigrationContext
+
+    found = produce_migrations(MigrationContext.configure(connection, opts=options), options["target_metadata"])
+    if steps := list(_steps(found.upgrade_ops.ops if found.upgrade_ops else [])):
+        raise PluginError(
+            f"plugin {tree.owner!r}: its first revision does not describe the tables that this database got before it had "
+            f"revisions ({', '.join(sorted(_name(step) for step in steps))} would be missing); nothing was changed. Let the "
+            "first revision create the tables as they were, and a second one change them"
+        )
+
+
 def _steps(found: Sequence["MigrateOperation"]) -> Iterator["MigrateOperation"]:
     from alembic.operations.ops import ModifyTableOps
 

@@ -95,6 +95,18 @@ class NoResourceError(DamError):
     code = "DAM207"
 
 
+class WorkerStartError(DamError):
+    """No worker process can be started; its own output is in the message: mend the installation."""
+
+    code = "DAM208"
+
+
+class PoolClosedError(DamError):
+    """The worker processes were ended before or while they worked; run analyses before the world is closed."""
+
+    code = "DAM209"
+
+
 class SystemRunError(DamError):
     """A system failed while it ran; ``system_name`` says which, ``__cause__`` is its own error."""
 

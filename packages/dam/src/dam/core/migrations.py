@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dam.core.database import reading
-from dam.core.derived_schema import PREFIX, derive, digest_of
+from dam.core.derived_schema import PREFIX, derive, digest_of, refuse_differences
 from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
 from dam.models.core.base_class import Base
 
@@ -159,6 +159,8 @@ def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) 
             stamp = text(f"UPDATE {state.tree.version_table} SET version_num = :first")  # noqa: S608  our own name
             connection.execute(stamp, {"first": state.tree.revisions[0]})
         migrate(connection, state.tree, "head")
+        if state.is_derived:
+            refuse_differences(connection, state.tree, context_options(state.tree))
     return behind
 
 

@@ -5,12 +5,12 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any, cast
 
-from sqlalchemy import Insert, Table, TextClause, UniqueConstraint, or_, text
+from sqlalchemy import FromClause, Insert, Table, TextClause, UniqueConstraint, or_, text
 
 from dam.models.core.base_component import Component
 
 
-def insert_into(table: Table, dialect: str) -> Any:
+def insert_into(table: FromClause, dialect: str) -> Any:
     """An ``INSERT`` that knows ``ON CONFLICT``; only the dialect in use is imported."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 

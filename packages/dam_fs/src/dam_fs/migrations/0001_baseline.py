@@ -11,6 +11,13 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "dam_fs_store",
+        sa.Column("slot", sa.String(length=16), nullable=False),
+        sa.Column("store_id", sa.String(length=36), nullable=False),
+        sa.Column("location", sa.String(length=4096), nullable=False),
+        sa.PrimaryKeyConstraint("slot", name="pk_dam_fs_store"),
+    )
+    op.create_table(
         "dam_fs_config",
         sa.Column("entity_id", ID, autoincrement=False, nullable=False),
         sa.Column("storage_path", sa.JSON(none_as_null=True), nullable=True),
@@ -104,24 +111,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_dam_fs_original_source_info_entity_id", "dam_fs_original_source_info", ["entity_id"], unique=False
     )
-    op.create_table(
-        "dam_fs_store",
-        sa.Column("entity_id", ID, autoincrement=False, nullable=False),
-        sa.Column("slot", sa.String(length=16), nullable=False),
-        sa.Column("store_id", sa.String(length=36), nullable=False),
-        sa.Column("location", sa.String(length=4096), nullable=False),
-        sa.Column("run_id", ID, nullable=True),
-        sa.ForeignKeyConstraint(["entity_id"], ["dam_entity.id"], name="fk_dam_fs_store_entity_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("entity_id", name="pk_dam_fs_store"),
-        sa.UniqueConstraint("slot", name="uq_dam_fs_store_slot"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("dam_fs_store")
     op.drop_table("dam_fs_original_source_info")
     op.drop_table("dam_fs_file_properties")
     op.drop_table("dam_fs_file_location")
     op.drop_table("dam_fs_content_hash_sha256")
     op.drop_table("dam_fs_content_hash_md5")
     op.drop_table("dam_fs_config")
+    op.drop_table("dam_fs_store")

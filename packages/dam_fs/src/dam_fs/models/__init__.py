@@ -9,7 +9,7 @@ from dam_fs.models.files import (
     path_key,
 )
 from dam_fs.models.hashes import ContentHashMd5Component, ContentHashSha256Component
-from dam_fs.models.store import StoreComponent
+from dam_fs.models.store import Store
 
 __all__ = [
     "ContentHashMd5Component",
@@ -19,6 +19,6 @@ __all__ = [
     "LocationCondition",
     "OriginalSourceInfoComponent",
     "StorageType",
-    "StoreComponent",
+    "Store",
     "path_key",
 ]

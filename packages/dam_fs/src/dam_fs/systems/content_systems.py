@@ -1,5 +1,6 @@
 """Openers: from locations of files to their bytes."""
 
+import errno
 import functools
 import os
 from collections.abc import Sequence
@@ -49,20 +50,27 @@ class FileOpener:
     def _source(
         self, location: FileLocationComponent, known: tuple[str, int] | None, times: dict[tuple[int, bytes], int]
     ) -> ContentSource | None:
-        if location.condition != LocationCondition.OK or known is None:
+        if known is None:
             return None
         media_type, size = known
+        digest = bytes.fromhex(location.content_identifier)
         path = location.physical_path_or_key
         if location.storage_type == StorageType.CAS:
             path = self._files.local_path(path)
-        elif not _is_unchanged(path, size, times.get((location.entity_id, location.location_key))):
-            return None
-        digest = bytes.fromhex(location.content_identifier)
-        return ContentSource(functools.partial(_open, path), size, media_type, digest, path)
+            is_good = location.condition == LocationCondition.OK
+        else:
+            is_good = _is_unchanged(path, size, times.get((location.entity_id, location.location_key)))
+        if is_good:
+            return ContentSource(functools.partial(_open, path), size, media_type, digest, path)
+        return ContentSource(functools.partial(_refuse, path), size, media_type, digest)
 
 
 def _open(path: str) -> BinaryIO:
     return open(path, "rb")
+
+
+def _refuse(path: str) -> BinaryIO:
+    raise FileNotFoundError(errno.ENOENT, "it was damaged, changed or removed after it was added", path)
 
 
 def _is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:

@@ -4,6 +4,7 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Sequence
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
 
 from dam.core.analysis import Analysis, Work, due, record, recorded
+from dam.core.exceptions import EventHandlingError
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
 from dam.core.systems import system
@@ -41,6 +43,8 @@ from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage, Staged
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
@@ -261,20 +265,28 @@ class Ingest:
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
+        outcomes: list[AssetOutcome] = []
         try:
-            return await store(self._world, items, copied=self._cmd.copy)
+            await store(self._world, items, outcomes, copied=self._cmd.copy)
+        except EventHandlingError:
+            # The batch is committed, and a reaction to it may be lost: that must not keep the other files out.
+            logger.exception("a listener of AssetsAddedEvent failed")
         except (StatementError, ValueError, OverflowError, TypeError) as e:
             if not _is_data_at_fault(e):
                 raise
-            if len(items) > 1:
-                middle = len(items) // 2
-                return await self._commit(items[:middle]) + await self._commit(items[middle:])
-            (item,), why = items, f"it cannot be stored: {type(e).__name__}: {str(e).splitlines()[0]}"[:500]
-            if any(analysis.error is None for analysis in item.analyses):
-                for analysis in item.analyses:
-                    analysis.facts, analysis.error = None, analysis.error or why
-                return await self._commit([item])
-            return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
+            return await self._bisect(items, e)
+        return outcomes
+
+    async def _bisect(self, items: Sequence[Item], error: Exception) -> list[AssetOutcome]:
+        if len(items) > 1:
+            middle = len(items) // 2
+            return await self._commit(items[:middle]) + await self._commit(items[middle:])
+        (item,), why = items, f"it cannot be stored: {type(error).__name__}: {str(error).splitlines()[0]}"[:500]
+        if any(analysis.error is None for analysis in item.analyses):
+            for analysis in item.analyses:
+                analysis.facts, analysis.error = None, analysis.error or why
+            return await self._commit([item])
+        return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
 
     def _predict(self, item: Item) -> AssetOutcome:
         """What a real run would report."""
@@ -319,49 +331,43 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
-    """Writes one batch whose objects are durable already: all of it, or nothing."""
+async def store(world: World, items: Sequence[Item], outcomes: list[AssetOutcome], *, copied: bool) -> None:
+    """Writes one batch whose objects are durable already: all of it, or nothing. ``outcomes`` hold once this returns, or
+    raises ``EventHandlingError``."""
     media_types = {item.taken.media_type for item in items}
     awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
     async with world.transaction() as transaction:
-        owners = await transaction.identify(
-            [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
-        )
-        await lose_references(
-            transaction, [(item.taken.path, owner.entity_id) for item, owner in zip(items, owners, strict=True)]
-        )
-        outcomes = []
+        keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
+        owners = await transaction.identify(keys)
+        ids = [owner.entity_id for owner in owners]
+        await lose_references(transaction, [(item.taken.path, i) for item, i in zip(items, ids, strict=True)])
         for item, owner in zip(items, owners, strict=True):
-            taken, entity_id = item.taken, owner.entity_id
-            place = FileLocationComponent.in_store if copied else FileLocationComponent.by_reference
-            name = os.path.basename(taken.path) if copied else taken.path
-            transaction.ensure(
-                entity_id,
-                ContentHashMd5Component(hash_value=taken.md5),
-                FilePropertiesComponent(
-                    original_filename=shown(os.path.basename(taken.path)),
-                    size_bytes=taken.size,
-                    mime_type=taken.media_type,
-                ),
-            )
-            transaction.add(
-                entity_id,
-                place(name, taken.sha256),
-                OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns),
-            )
-            if owner.created and taken.media_type in awaited:
-                transaction.add(entity_id, NeedsMetadataExtractionComponent())
-            outcomes.append(AssetOutcome(taken.path, _status(item, owner.created), entity_id, taken.size))
+            _write(transaction, owner.entity_id, item.taken, copied=copied)
+            if owner.created and item.taken.media_type in awaited:
+                transaction.add(owner.entity_id, NeedsMetadataExtractionComponent())
+            status = _status(item, owner.created)
+            outcomes.append(AssetOutcome(item.taken.path, status, owner.entity_id, item.taken.size))
         if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
             location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
-            in_store = location.storage_type == StorageType.CAS
-            await transaction.update_components(
-                location, location.entity_id.in_(restored), in_store, condition=LocationCondition.OK
-            )
-        await _record_once(transaction, world, items, [owner.entity_id for owner in owners])
+            affected = (location.entity_id.in_(restored), location.storage_type == StorageType.CAS)
+            await transaction.update_components(location, *affected, condition=LocationCondition.OK)
+        await _record_once(transaction, world, items, ids)
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
-    return outcomes
+
+
+def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copied: bool) -> None:
+    """What is known of every file; what the entity has already, such as its first name, stays."""
+    name = os.path.basename(taken.path)
+    place = FileLocationComponent.in_store(name, taken.sha256)
+    if not copied:
+        place = FileLocationComponent.by_reference(taken.path, taken.sha256)
+    transaction.ensure(
+        entity_id,
+        ContentHashMd5Component(hash_value=taken.md5),
+        FilePropertiesComponent(original_filename=shown(name), size_bytes=taken.size, mime_type=taken.media_type),
+    )
+    transaction.add(entity_id, place, OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns))
 
 
 async def _record_once(
