@@ -113,13 +113,16 @@ def _scan_tree(root: str, rules: ScanRules) -> Iterator[Found | LeftOut]:
                 yield LeftOut(folder, f"its {rules.ignore_file} cannot be read: {why}", failed=True)
                 continue
         folders: list[tuple[str, list[_Ignoring]]] = []
+        deciding = [*ignoring, *excluded]
+        # Nothing is below a protected path: none is entered, and the root was looked at.
+        real_folder = real_root + folder[len(root) :]
+        protected = {os.path.basename(path) for path in rules.real_protected if os.path.dirname(path) == real_folder}
         for entry in entries:
             try:
                 is_folder = entry.is_dir(follow_symlinks=False)
-                if _is_ignored(entry.path, [*ignoring, *excluded], is_folder=is_folder):
+                if deciding and _is_ignored(entry.path, deciding, is_folder=is_folder):
                     continue
-                # Nothing is below a protected path: none is entered, and the root was looked at.
-                if rules.protected and real_root + entry.path[len(root) :] in rules.real_protected:
+                if protected and entry.name in protected:
                     yield LeftOut(entry.path, PROTECTED)
                 elif is_folder:
                     folders.append((entry.path, ignoring))

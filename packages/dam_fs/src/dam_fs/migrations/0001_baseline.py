@@ -67,13 +67,20 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_dam_fs_file_location"),
         sa.UniqueConstraint(
-            "location_key", "entity_id", "contextual_filename", name="uq_dam_fs_file_location_location_key"
+            "entity_id", "location_key", "contextual_filename", name="uq_dam_fs_file_location_entity_id"
         ),
     )
     op.create_index(
         "ix_dam_fs_file_location_contextual_filename", "dam_fs_file_location", ["contextual_filename"], unique=False
     )
-    op.create_index("ix_dam_fs_file_location_entity_id", "dam_fs_file_location", ["entity_id"], unique=False)
+    op.create_index(
+        "ix_dam_fs_file_location_reference",
+        "dam_fs_file_location",
+        ["location_key"],
+        unique=False,
+        sqlite_where=sa.text("storage_type = 'reference'"),
+        postgresql_where=sa.text("storage_type = 'reference'"),
+    )
     op.create_table(
         "dam_fs_file_properties",
         sa.Column("entity_id", ID, autoincrement=False, nullable=False),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
-from sqlalchemy import LargeBinary, String, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.core.base_component import BaseComponent, UniqueComponent
@@ -61,7 +61,16 @@ class FileLocationComponent(
     """A place that holds the bytes, and a name under which they are known there."""
 
     __tablename__ = "dam_fs_file_location"
-    __table_args__ = (UniqueConstraint("location_key", "entity_id", "contextual_filename"),)
+    __table_args__ = (
+        # By entity first: new rows then go to the end of the index, where an index by digest would touch a page for each.
+        UniqueConstraint("entity_id", "location_key", "contextual_filename"),
+        Index(
+            "ix_dam_fs_file_location_reference",
+            "location_key",
+            sqlite_where=text("storage_type = 'reference'"),
+            postgresql_where=text("storage_type = 'reference'"),
+        ),
+    )
 
     contextual_filename: Mapped[str] = mapped_column(String(1024))
     content_identifier: Mapped[str] = mapped_column(String(64), info=UNINDEXED)

@@ -70,7 +70,7 @@ class BaseComponent(Component):
 
     __abstract__ = True
     id: Mapped[int] = mapped_column(primary_key=True, init=False, sort_order=-2)
-    entity_id: Mapped[EntityId] = mapped_column(index=True, init=False, sort_order=-1)
+    entity_id: Mapped[EntityId] = mapped_column(init=False, sort_order=-1)
 
 
 class UniqueComponent(Component):

@@ -61,8 +61,11 @@ def fields_of(component: "type[Component]") -> tuple[Field, ...]:
 
 
 def index_fields(table: Table, where: Any = None) -> None:
-    """Gives every field an index unless it has one or declares that it wants none; ``where`` makes them partial."""
+    """Gives every field an index unless it has one or declares that it wants none; ``where`` makes them partial. The entity
+    has one in any case: all components of an entity are looked up by it."""
     led = _leading_columns(table)
+    if "entity_id" in table.columns and "entity_id" not in led:
+        Index(None, table.columns["entity_id"])
     for column in list(_scalar_columns(table)):
         if column.info.get("dam_field") != "unindexed" and column.key not in led:
             partial = {} if where is None else {"sqlite_where": where, "postgresql_where": where}
