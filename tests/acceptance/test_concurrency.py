@@ -40,7 +40,7 @@ def test_two_processes_add_one_tree_to_a_new_world_and_every_content_is_one_asse
     contents = make_tree(tmp_path / "tree", attempt)
     home = tmp_path / "home"
     home.mkdir()
-    command = [str(DAM_CLI), "--json", "add-asset", "-r", str(tmp_path / "tree")]
+    command = [str(DAM_CLI), "-q", "--json", "add-asset", "-r", str(tmp_path / "tree")]
     environment = {**os.environ, "DAM_HOME": str(home)}
     both = [
         subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -89,4 +89,4 @@ asyncio.run(main())
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[2]"
+    assert done.stdout.strip() == "[1]"

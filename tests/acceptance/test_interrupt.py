@@ -78,7 +78,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
     tree.mkdir()
     for i in range(4000):
         (tree / str(i)).write_bytes(b"%d" % i)
-    process = start(tmp_path, "--json", "add-asset", "-r", str(tree))
+    process = start(tmp_path, "-q", "--json", "add-asset", "-r", str(tree))
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
