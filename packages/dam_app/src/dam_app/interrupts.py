@@ -33,16 +33,23 @@ class Interrupts:
         if self._asked:
             _end_at_once()
         self._asked = True
-        self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        self._stop.set()
-        self._output.note("\nfinishing the batch in hand; Ctrl-C again stops at once")
+        self._loop.call_soon_threadsafe(self._stop.set)
+        if not self._output.quiet:  # said here: the loop may be waiting for somebody to read what it prints
+            _say("finishing the batch in hand; Ctrl-C again stops at once")
 
 
 def _end_at_once() -> None:
-    with suppress(RuntimeError, OSError):  # it may have been interrupted while it was writing
+    # It may have been interrupted while it was writing, and its reader may read no more.
+    with suppress(RuntimeError, OSError):
+        os.set_blocking(1, False)
         sys.stdout.flush()
-    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
-    os.write(2, show_cursor + b"\nstopped; run the same command again to continue\n")
+    with suppress(OSError):
+        os.set_blocking(1, True)  # a terminal is shared with whoever started this
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
+    _say(f"{show_cursor}stopped; run the same command again to continue")
     os._exit(130)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())
