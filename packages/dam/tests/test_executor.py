@@ -185,7 +185,7 @@ async def test_asking_while_the_transaction_holds_writes_is_refused_and_undone(m
         yield PasswordRequest()
 
     world = await make_world(components=[Opened], systems=[ask])
-    with pytest.raises(UncommittedRequestError, match=r"ask asked PasswordRequest while its transaction holds writes"):
+    with pytest.raises(UncommittedRequestError, match=r"ask asked PasswordRequest while its transaction is in use"):
         await world.dispatch_command(Open()).get_one_value({PasswordRequest: say_sesame})
     async with world.reading() as session:
         assert (await session.scalars(select(Opened))).all() == []
@@ -208,8 +208,11 @@ async def test_a_write_that_is_only_queued_is_a_write_when_asking(make_world: Ma
 
 async def test_asking_first_and_writing_afterwards_is_how_it_is_done(make_world: MakeWorld) -> None:
     @system(on_command=Open)
-    async def ask(cmd: Open, transaction: WorldTransaction) -> AsyncGenerator[PasswordRequest | Result[str], Any]:
-        assert (await transaction.session.scalars(select(Opened))).all() == []
+    async def ask(
+        cmd: Open, transaction: WorldTransaction, world: World
+    ) -> AsyncGenerator[PasswordRequest | Result[str], Any]:
+        async with world.reading() as session:  # through the transaction it would take SQLite's write lock
+            assert (await session.scalars(select(Opened))).all() == []
         response = yield PasswordRequest()
         await transaction.create_entity(Opened(password=response.password))
         yield Result("kept")
@@ -218,6 +221,17 @@ async def test_asking_first_and_writing_afterwards_is_how_it_is_done(make_world:
     assert await world.dispatch_command(Open()).get_one_value({PasswordRequest: say_sesame}) == "kept"
     async with world.reading() as session:
         assert (await session.scalars(select(Opened.password))).all() == ["sesame"]
+
+
+async def test_asking_after_reading_through_the_transaction_is_refused(make_world: MakeWorld) -> None:
+    @system(on_command=Open)
+    async def ask(cmd: Open, transaction: WorldTransaction) -> AsyncGenerator[PasswordRequest, Any]:
+        await transaction.session.scalars(select(Opened))
+        yield PasswordRequest()
+
+    world = await make_world(components=[Opened], systems=[ask])
+    with pytest.raises(UncommittedRequestError, match="is in use"):
+        await world.dispatch_command(Open()).get_all_results({PasswordRequest: say_sesame})
 
 
 async def test_an_error_of_the_handler_arrives_as_it_is(make_world: MakeWorld) -> None:

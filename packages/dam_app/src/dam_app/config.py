@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from platformdirs import user_config_dir, user_data_dir
@@ -19,6 +19,8 @@ from dam.core.database import parse_url
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
 from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
+
+S = TypeVar("S", bound=SettingsModel)
 
 DEFAULT_WORLD = "default"
 FILE = "dam.toml"
@@ -127,24 +129,35 @@ class Configuration:
 
     def describe(self, name: str) -> WorldDescription:
         """Everything about one world, validated. Raises ``SettingsError`` or ``PluginUnavailableError``."""
-        table = self._tables.worlds.get(name, WorldTable())
-        where = f"worlds.{name}"
+        table, where = self._table(name)
+        components: list[ConfigComponent] = [WorldConfigComponent.from_settings(self.core_of(name))]
+        plugins = self._plugins(table, where)
+        for report in plugins:
+            plugin = report.plugin
+            assert plugin is not None
+            settings = self.settings_of(name, report.name, plugin.Settings)
+            components.append(plugin.SettingsComponent.from_settings(settings))
+        return WorldDescription(name, components, plugins, self.base)
+
+    def core_of(self, name: str) -> WorldConfig:
+        """A world's own settings, whatever its plugins; the path of an embedded database is absolute."""
+        table, where = self._table(name)
         core = dict(table.model_extra or {})
         if "name" in core:
             raise SettingsError(f"{self._place(where, 'name')}: [{where}] name is not a setting: the table's name is")
         core.setdefault("database_url", f"sqlite+aiosqlite:///{self.home / name}.db")
-        config = self._validated(WorldConfig, {**core, "name": name}, where)
+        config: WorldConfig = self._validated(WorldConfig, {**core, "name": name}, where)
         self._check_database(config, where)
-        base = self.base
-        plugins = self._plugins(table, where)
-        components: list[ConfigComponent] = [WorldConfigComponent.from_settings(_absolute_database(config, base))]
-        for report in plugins:
-            plugin = report.plugin
-            assert plugin is not None
-            given = _table_of(table.settings, report.name)
-            settings = self._validated(plugin.Settings, given, f"{where}.settings.{report.name}", base)
-            components.append(plugin.SettingsComponent.from_settings(settings))
-        return WorldDescription(name, components, plugins, base)
+        return _absolute_database(config, self.base)
+
+    def settings_of(self, name: str, plugin: str, model: type[S]) -> S:
+        """What the world's table says for one plugin, whether that can be loaded or not."""
+        table, where = self._table(name)
+        settings: S = self._validated(model, _table_of(table.settings, plugin), f"{where}.settings.{plugin}", self.base)
+        return settings
+
+    def _table(self, name: str) -> tuple[WorldTable, str]:
+        return self._tables.worlds.get(name, WorldTable()), f"worlds.{name}"
 
     def plugin_reports(self) -> dict[str, PluginReport]:
         """All installed plugins."""

@@ -11,7 +11,7 @@ from dam.core.world_manager import close_world, create_world_from_components
 from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
 from dam_fs.resources import storage_folder
-from dam_fs.settings import FsSettingsComponent
+from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage
 
 Say = Callable[[str], None]
@@ -96,18 +96,15 @@ def _refuse_orphaned_store(world: World, file: str) -> None:
 
 
 def protected_paths(configuration: Configuration) -> list[str]:
-    """Stores and databases of all configured worlds; what cannot be described has none that this process could harm."""
+    """Stores and databases of all configured worlds, also of those that cannot be opened now."""
     return sorted({path for name in configuration.names for path in _paths_of(configuration, name)})
 
 
 def _paths_of(configuration: Configuration, name: str) -> Iterator[str]:
     try:
-        description = configuration.describe(name)
-        core = description.core
-        if file := sqlite_file(core.database_url):
+        database_url = configuration.core_of(name).database_url
+        if file := sqlite_file(database_url):
             yield from (os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal"))
-        for component in description.components:
-            if isinstance(component, FsSettingsComponent):
-                yield storage_folder(component.to_settings(description.base), core.database_url)  # type: ignore[arg-type]
+        yield storage_folder(configuration.settings_of(name, "dam-fs", FsSettings), database_url)
     except DamError:
-        return
+        return  # its settings are wrong, and name no place

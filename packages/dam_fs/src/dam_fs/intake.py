@@ -62,13 +62,10 @@ def take(found: Found, storage: Storage | None, *, force: bool = False, stop: th
     A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError``, ``ChangedWhileReadError``,
     ``StoppedError`` soon after ``stop`` is set, or ``StorageError`` where the store is at fault.
     """
-    for attempt in (1, 2):
-        taken = _read(found, storage, force=force, stop=stop)
-        if taken is not None:
+    for _ in range(2):
+        if taken := _read(found, storage, force=force, stop=stop):
             return taken
-        if attempt == 2:
-            raise ChangedWhileReadError("it changed while it was read, twice; add it again when nothing writes to it")
-    raise AssertionError("unreachable")
+    raise ChangedWhileReadError("it changed while it was read, twice; add it again when nothing writes to it")
 
 
 def _read(found: Found, storage: Storage | None, *, force: bool, stop: threading.Event) -> Taken | None:

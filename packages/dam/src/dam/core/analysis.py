@@ -313,7 +313,9 @@ async def analyse_entities(
                     work[entity_id] = _work(path, ways[0], wanting, entity_id)
                 except OSError as e:
                     error = f"the content cannot be reached: {e.strerror}"
-                    found.append((entity_id, [Analysis(a, error=error, input_digest=ways[0].digest) for a in wanting]))
+                    found.append(
+                        (entity_id, [Analysis(a, error=error) for a in wanting])
+                    )  # nobody saw any bytes: no digest
         computed = await world.analyses.run(list(work.values()))
     found += zip(work, computed, strict=True)
     await _store(world, found)
@@ -347,7 +349,7 @@ async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]
 
 def _local(ways: Sequence[ContentSource], copy: str) -> str:
     """A local file with the content: one that is there, or a copy at ``copy``. Raises the last way's ``OSError``."""
-    error = FileNotFoundError(2, "it is stored nowhere")
+    error: OSError = FileNotFoundError(2, "it is stored nowhere")
     for way in ways:
         try:
             if way.path is not None:
@@ -356,7 +358,7 @@ def _local(ways: Sequence[ContentSource], copy: str) -> str:
             with way.open() as stream:
                 return _copy(stream, copy)
         except OSError as e:
-            error = e  # type: ignore[assignment]
+            error = e
     raise error
 
 

@@ -48,6 +48,8 @@ def parse_url(database_url: str) -> URL:
 
 def reading(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for connections that only read: they hold no transaction open and never the write lock."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(dam_reading=True)  # without a BEGIN each statement stands alone
     return engine.execution_options(dam_reading=True, isolation_level="AUTOCOMMIT")
 
 

@@ -23,11 +23,19 @@ PREFIX = "derived-"
 def digest_of(tables: Sequence[Table]) -> str:
     """What stands in the version table for these tables: equal for equal definitions."""
     lines = [
-        f"{table.name}.{column.name} {column.type!r} {column.nullable} {column.primary_key} {column.unique} {column.index}"
+        line
         for table in sorted(tables, key=lambda table: table.name)
-        for column in table.columns
+        for line in (
+            *(f"{table.name}.{column.name} {column.type!r} {column.nullable}" for column in table.columns),
+            *sorted(f"{type(c).__name__} {c.name} {_columns(c)}" for c in table.constraints),
+            *sorted(f"Index {i.name} {[*i.columns.keys()]} {i.unique}" for i in table.indexes),
+        )
     ]
     return PREFIX + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _columns(constraint: Any) -> list[str]:
+    return sorted(getattr(constraint, "columns", {}).keys())
 
 
 def derive(connection: Connection, tree: "RevisionTree", options: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, get_origin,
 
 from dam.commands.core import BaseCommand
 from dam.core.exceptions import (
+    DamError,
     EventHandlingError,
     HandlerConflictError,
     NoHandlerError,
@@ -240,16 +241,24 @@ async def entered(scope: Scope) -> AsyncIterator[None]:
         if joined is not None:
             joined.doom(e)
         raise
-    for announcement in scope.announcements:
-        await scope.world.root.dispatch_event(announcement)
+    failures: list[EventHandlingError] = []
+    for announcement in scope.announcements:  # all of them, whatever becomes of one
+        try:
+            await scope.world.root.dispatch_event(announcement)
+        except EventHandlingError as e:
+            failures.append(e)
+        except DamError as e:  # it asked something, and after a commit there is nobody to answer
+            failures.append(EventHandlingError(type(announcement).__name__, "a listener", e))
+    if failures:
+        raise failures[0]
 
 
 def _refuse_while_writing(scope: Scope, asking: System, request: BaseRequest) -> None:
     transaction = scope.find(TRANSACTION)
-    if transaction is not None and transaction.has_writes:
+    if transaction is not None and transaction.is_open:
         raise UncommittedRequestError(
-            f"{asking.name} asked {type(request).__name__} while its transaction holds writes, and would keep everybody else "
-            "from writing for as long as the answer takes; ask before the first write"
+            f"{asking.name} asked {type(request).__name__} while its transaction is in use, and would keep everybody else "
+            "from writing for as long as the answer takes; ask before the first use"
         )
 
 

@@ -126,7 +126,8 @@ class WorldTransaction:
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
         won = {row[column.key]: row["entity_id"] for row in inserted.mappings()}
         if lost := set(ids) - set(won.values()):
-            await connection.execute(delete(Entity.__table__).where(Entity.__table__.c.id.in_(lost)))  # type: ignore[arg-type]
+            for part in parts(sorted(lost)):
+                await connection.execute(delete(Entity.__table__).where(Entity.__table__.c.id.in_(part)))  # type: ignore[arg-type]
         return won
 
     async def _owners(self, column: Any, values: Sequence[Any]) -> dict[Any, int]:
@@ -179,7 +180,11 @@ class WorldTransaction:
         return known.get(identity_key(cls, key)) if known else None
 
     async def update_components(self, cls: type[Component], *conditions: ColumnElement[bool], **values: Any) -> None:
-        """Sets columns of all rows that meet the conditions, in one statement. Not for layered components: write a layer."""
+        """Sets columns of all rows that meet the conditions, in one statement. Layered components refuse: write a layer."""
+        if issubclass(cls, LayeredComponent):
+            raise ComponentDefinitionError(
+                f"{cls.__name__} is layered, and its effective rows would not follow; add() a layer"
+            )
         await self.flush()
         await self.session.run_sync(self._begin)
         await self.session.execute(update(cls).where(*conditions).values(**values, run_id=self.run.id))
@@ -215,7 +220,13 @@ class WorldTransaction:
     @property
     def has_writes(self) -> bool:
         """Whether anything was written or queued."""
-        return self._begun or bool(self._queue) or bool(self.session.dirty)
+        changed = self.session.new or self.session.dirty or self.session.deleted
+        return self._begun or bool(self._queue) or bool(changed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a connection, and with that SQLite's write lock, or has something to write."""
+        return self.has_writes or self.session.in_transaction()
 
     def after_commit(self, announcement: Event) -> None:
         """Dispatches an event once the transaction is committed; a rollback drops it."""
@@ -292,7 +303,7 @@ class WorldTransaction:
         if self._begun:
             return
         connection = session.connection()  # before the run's lock, whose holder may be waiting for SQLite's
-        if not self.run.committed:
+        if not self.run.committed and not self._holds_run:  # a first attempt may have failed after it had the lock
             await_only(self.run.lock.acquire())
             self._holds_run = True
         if self.run.committed:
@@ -330,6 +341,11 @@ class WorldTransaction:
         queue: dict[type[Component], dict[Any, _Pending]],
         layered: dict[type[LayeredComponent], set[int]],
     ) -> None:
+        for changed in session.dirty:
+            if isinstance(changed, LayeredComponent) and session.is_modified(changed):
+                if changed.layer == EFFECTIVE:
+                    raise ComponentDefinitionError(f"{changed!r} is computed from the layers; change one of those")
+                layered.setdefault(type(changed), set()).add(changed.entity_id)
         session.flush()
         connection = session.connection()
         for cls in sorted(queue, key=_table_rank):
@@ -381,8 +397,10 @@ async def open_transaction(engine: AsyncEngine, run: RunRecord, *, whole: bool) 
             yield transaction
             await transaction.commit(whole=whole)
         finally:
-            await session.rollback()  # after a commit there is nothing left to roll back
-            transaction.release()
+            try:
+                await session.rollback()  # after a commit there is nothing left to roll back
+            finally:
+                transaction.release()
 
 
 @asynccontextmanager

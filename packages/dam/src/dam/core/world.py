@@ -5,7 +5,7 @@ import getpass
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -251,12 +251,12 @@ class World:
         return await upgrade(self.engine, self.revision_trees, self.name)
 
     async def close(self) -> None:
-        """Ends worker processes and connections, and closes resources that have a ``close``."""
-        for resource in self.resources:
-            if callable(close := getattr(resource, "close", None)) and inspect.isawaitable(closing := close()):
-                await closing
-        await self.analyses.close()
-        await self.engine.dispose()
+        """Ends worker processes, closes resources that have a ``close``, then connections: all of it, whatever fails."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.dispose)
+            for resource in self.resources:
+                stack.push_async_callback(_close, resource)
+            stack.push_async_callback(self.analyses.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -308,6 +308,11 @@ def _component_problem(component: Any) -> str | None:
     if wrong := [alias for alias, name in component.__aliases__.items() if name not in columns]:
         return f"{component.__name__}: the aliases {wrong} name no column; its columns are {', '.join(columns)}"
     return None
+
+
+async def _close(resource: object) -> None:
+    if callable(close := getattr(resource, "close", None)) and inspect.isawaitable(closing := close()):
+        await closing
 
 
 def _user() -> str:

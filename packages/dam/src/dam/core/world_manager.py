@@ -62,8 +62,9 @@ def all_worlds() -> Mapping[str, World]:
 
 async def close_world(name: str) -> None:
     """Closes a world and forgets it."""
-    await get_world(name).close()
+    world = get_world(name)
     del _worlds[name]
+    await world.close()
 
 
 def _by_component(plugins: Iterable[type[Plugin]] | None) -> dict[type[ConfigComponent], type[Plugin]]:

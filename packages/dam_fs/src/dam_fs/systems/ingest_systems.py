@@ -7,9 +7,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -50,6 +50,7 @@ BATCH = 256
 BATCH_BYTES = 1 << 30
 SCAN = 1024  # paths looked up in one statement
 READ = 16  # files handed to a thread at once
+READ_BYTES = 32 << 20  # unless they are this large together
 
 EXTRACTION = SystemStage.METADATA_EXTRACTION
 
@@ -127,7 +128,7 @@ class Ingest:
         # While one part is looked up the next one is scanned.
         async with aclosing(spread(self._scanned(), self._sift, 2)) as sifted:
             async for new in sifted:
-                for chunk in chunks(new, READ):
+                for chunk in handfuls(new):
                     if self._cmd.stop.is_set():
                         return
                     yield chunk
@@ -321,13 +322,29 @@ class Ingest:
         self._told.append(FilesCounted(files, size, complete=True))
 
 
+def handfuls(found: Sequence[Found]) -> Iterator[list[Found]]:
+    """What one thread reads at once: a few small files, or one large one, so that large ones are read side by side."""
+    handful: list[Found] = []
+    for each in found:
+        handful.append(each)
+        if len(handful) == READ or sum(one.size for one in handful) >= READ_BYTES:
+            yield handful
+            handful = []
+    if handful:
+        yield handful
+
+
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     """The result; when cancelled, that follows the end of the work."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():  # a second cancellation must not leave the work to nobody either
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # retrieved, or it would be called lost
         raise
 
 
