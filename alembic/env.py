@@ -16,6 +16,7 @@ SECTION = context.config.config_ini_section
 
 def chosen_world() -> World:
     configuration = load_configuration()
+    configuration.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return build(configuration.describe(configuration.choose(context.get_x_argument(as_dictionary=True).get("world"))))
 
 

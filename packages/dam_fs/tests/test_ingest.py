@@ -662,6 +662,7 @@ async def test_an_analyzer_that_fails_costs_nothing_but_its_own_facts(
     assert [await content(world, outcome.entity_id) for outcome in outcomes] == [b"a", b"b"]
     failed = await rows(world, DerivationComponent, DerivationComponent.status == "failed")
     assert [row.algorithm for row in failed] == [f"tests.{function}"] * 2
+    assert [outcome.analyses_failed for outcome in outcomes] == [1, 1]
     assert all(error in row.error for row in failed), failed
     assert await rows(world, LengthComponent) == []
     assert {row.value for row in await rows(world, NoteComponent)} == {ord("a"), ord("b")}

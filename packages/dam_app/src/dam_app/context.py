@@ -1,5 +1,6 @@
 """How a command runs: its options, its event loop, and what its errors become."""
 
+import errno
 import gc
 import os
 import sys
@@ -78,9 +79,22 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
     except BrokenPipeError:
         _discard_output()
         return 141
+    except OSError as e:
+        if e.filename is not None or e.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        _discard_output()  # what the command prints cannot be written: a full disk behind a '>', say
+        output.error(f"the output cannot be written: {e.strerror}; what was committed is safe")
+        return 1
     except Exception as e:
+        from sqlalchemy.exc import DBAPIError
+
         from dam.core.exceptions import DamError
 
+        if isinstance(e, DBAPIError) and not verbose:
+            output.error(
+                f"the database refused: {e.orig}; if its tables were changed by hand, restore them. -v shows more"
+            )
+            return 1
         if not isinstance(e, DamError):
             raise
         from dam_app.exits import exit_of
@@ -100,7 +114,7 @@ def _discard_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(nowhere, stream.fileno())
 
 

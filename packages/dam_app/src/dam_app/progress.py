@@ -28,6 +28,7 @@ class IngestReport:
         self._dry_run = dry_run
         self._counts: Counter[str] = Counter()
         self._bytes = 0
+        self._failed_analyses = 0
         self._began = self._told = time.monotonic()
         self._total: FilesCounted | None = None
         self._bar: Progress | None = None
@@ -59,6 +60,7 @@ class IngestReport:
         elif isinstance(event, AssetOutcome):
             self._counts[event.status.value] += 1
             self._bytes += event.size_bytes
+            self._failed_analyses += event.analyses_failed
             self._tell(event)
         self._advance()
 
@@ -126,6 +128,9 @@ class IngestReport:
         record = {**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}
         stopped = self._stop.is_set()
         self._output.summary({**record, "interrupted": stopped}, line)
+        if self._failed_analyses:
+            text = f"{self._failed_analyses} analyses failed; the files are stored, and 'dam-cli show ID' says why"
+            self._output.warning(text, analyses_failed=self._failed_analyses)
         if stopped:
             self._output.note("interrupted; run the same command again to continue")
 

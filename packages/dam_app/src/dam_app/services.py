@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, inspect, select
 
 from dam.core.database import sqlite_file
-from dam.core.exceptions import DamError
+from dam.core.exceptions import DamError, PluginUnavailableError
 from dam.core.query import listed
 from dam.core.world import World
 from dam.models.core.base_component import Component
@@ -95,6 +95,10 @@ async def find_by_hash(world: World, hash_type: str, value: str | None = None, f
 
 async def find_by_digest(world: World, component: type[HashComponent], digest: bytes) -> list[Asset]:
     """The same for a hash that is known to be one."""
+    if component not in world.components:
+        raise PluginUnavailableError(
+            f"world {world.name!r} keeps no hashes: it does not have the plugin dam-fs; add it to the world's plugins"
+        )
     async with world.reading() as session:
         ids = list(await session.scalars(select(component.entity_id).where(component.hash_value == digest)))
     return await describe_entities(world, ids)

@@ -30,6 +30,7 @@ class AssetOutcome(BaseSystemEvent):
     entity_id: int | None = None
     size_bytes: int = 0
     reason: str | None = None
+    analyses_failed: int = 0  # the asset is stored all the same; its derivations say why
 
 
 @dataclass

@@ -120,6 +120,8 @@ class LocalStorage:
             return str(found["store"])
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as e:
+            raise storage_error(e, "look into") from e
         except (ValueError, KeyError, TypeError) as e:
             raise StorageError(f"{self.root}/{MARK} is damaged: {e}; restore the file from a backup") from e
 

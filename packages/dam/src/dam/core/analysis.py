@@ -216,7 +216,7 @@ async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Seque
                 try:
                     components = _components(analysis)
                 except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
-                    error = f"{type(e).__name__}: {e}"[:500]
+                    analysis.error = error = f"{type(e).__name__}: {e}"[:500]
             if analysis.again and error is None:
                 for cls in _outdated(analysis.analyzer, components):
                     outdated.setdefault(cls, set()).add(entity_id)

@@ -93,7 +93,7 @@ def check_plugin_class(plugin: object) -> None:
         value = getattr(plugin, name, None)
         if not (isinstance(value, type) and issubclass(value, base)):
             problems.append(f"{name} = {value!r} is not a subclass of {base.__name__}; it may be an empty one")
-    if not callable(getattr(plugin, "build", None)):
+    if getattr(plugin, "build", Plugin.build) is Plugin.build:
         problems.append("it has no build(self, world)")
     if not problems:
         problems += _unstored(cast("type[Plugin]", plugin))  # it has both classes, as was just seen

@@ -64,4 +64,4 @@ class RunRecord:
         except (SQLAlchemyError, DamError, OSError):
             if error is None:
                 raise
-            logger.warning("the end of run %s (%s) could not be noted", self.id, self.command, exc_info=True)
+            logger.debug("the end of run %s (%s) could not be noted", self.id, self.command, exc_info=True)

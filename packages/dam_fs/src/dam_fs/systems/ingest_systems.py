@@ -369,6 +369,8 @@ async def store(world: World, items: Sequence[Item], outcomes: list[AssetOutcome
             affected = (location.entity_id.in_(restored), location.storage_type == StorageType.CAS)
             await transaction.update_components(location, *affected, condition=LocationCondition.OK)
         await _record_once(transaction, world, items, ids)
+        for item, outcome in zip(items, outcomes, strict=True):
+            outcome.analyses_failed = sum(analysis.error is not None for analysis in item.analyses)
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
 
