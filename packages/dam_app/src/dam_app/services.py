@@ -143,7 +143,8 @@ async def describe_entities(world: World, entity_ids: Iterable[int]) -> list[Ass
         for entity_id in await session.scalars(select(Entity.id).where(Entity.id.in_(wanted))):
             components[entity_id] = []
         for cls in _by_interest(world) if components else ():
-            for component in await session.scalars(select(cls).where(cls.entity_id.in_(wanted))):
+            rows = select(cls).where(cls.entity_id.in_(wanted)).order_by(*cls.__table__.primary_key.columns)
+            for component in await session.scalars(rows):
                 components[component.entity_id].append(component)
     return [Asset(entity_id, components[entity_id]) for entity_id in wanted if entity_id in components]
 

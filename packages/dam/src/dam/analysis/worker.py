@@ -15,7 +15,9 @@ import signal
 import struct
 import sys
 import time
+from enum import Enum
 from importlib import import_module
+from io import BytesIO
 
 from dam.analysis.blob import Blob
 
@@ -97,6 +99,18 @@ if sys.platform != "win32":
         return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
+class FactsPickler(pickle.Pickler):
+    def reducer_override(self, thing: object) -> object:
+        """Members of enums by their value: Python 3.11.0 to 3.11.3 would write `getattr`, which the parent does not take."""
+        return (type(thing), (thing.value,)) if isinstance(thing, Enum) else NotImplemented
+
+
+def pickled(facts: object) -> bytes:
+    target = BytesIO()
+    FactsPickler(target, pickle.HIGHEST_PROTOCOL).dump(facts)
+    return target.getvalue()
+
+
 class Worker:
     def __init__(self, answers: BinaryIO, wall_seconds: float, cpu_seconds: float, import_seconds: float) -> None:
         self._answers = answers
@@ -156,7 +170,7 @@ def attempt(function: Callable[..., object], blob: Blob, parameters: bytes, show
     """The tag and body of the answer."""
     try:
         named: dict[str, object] = pickle.loads(parameters) if parameters else {}  # noqa: S301 - the parent made it
-        facts = pickle.dumps(function(blob, **named), pickle.HIGHEST_PROTOCOL)
+        facts = pickled(function(blob, **named))
     except MemoryError:
         return MEMORY, b""
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a plugin raises is the worker's affair
