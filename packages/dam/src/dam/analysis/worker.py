@@ -27,7 +27,7 @@ if sys.platform != "win32":
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO, NoReturn
+    from typing import Any, BinaryIO, NoReturn
 
     Call = tuple[str, bytes]  # "module:function" and its pickled parameters, empty for none
     WireJob = tuple[str, int, str, str, tuple[Call, ...]]  # path, size, media type, shown, calls
@@ -100,7 +100,7 @@ if sys.platform != "win32":
 
 
 class FactsPickler(pickle.Pickler):
-    def reducer_override(self, thing: object) -> object:
+    def reducer_override(self, thing: object) -> Any:
         """Members of enums by their value: Python 3.11.0 to 3.11.3 would write `getattr`, which the parent does not take."""
         return (type(thing), (thing.value,)) if isinstance(thing, Enum) else NotImplemented
 
