@@ -159,3 +159,27 @@ async def test_whatever_is_written_and_removed_the_effective_row_is_the_best_of_
     title = next((title for title, _ in ranked if title is not None), None)
     stars = next((stars for _, stars in ranked if stars is not None), None)
     assert await effective(world, entity_id) == ((title, stars) if left else None)
+
+
+async def test_a_layer_changed_through_its_object_reaches_the_effective_row(world: World) -> None:
+    entity_id = await written(world, Caption(layer=EMBEDDED, title="old"))
+    async with world.transaction() as transaction:
+        (embedded,) = [c for c in await transaction.get_components(entity_id, Caption) if c.layer == EMBEDDED]
+        embedded.title = "new"
+    async with world.reading() as session:
+        assert (await session.scalars(query(Caption))).one().title == "new"
+
+
+async def test_the_effective_row_cannot_be_changed_by_hand(world: World) -> None:
+    entity_id = await written(world, Caption(layer=EMBEDDED, title="old"))
+    with pytest.raises(ComponentDefinitionError, match="computed from the layers"):
+        async with world.transaction() as transaction:
+            effective = await transaction.get_component(entity_id, Caption)
+            assert effective is not None
+            effective.title = "mine"
+
+
+async def test_layered_components_are_not_updated_in_place(world: World) -> None:
+    with pytest.raises(ComponentDefinitionError, match="is layered"):
+        async with world.transaction() as transaction:
+            await transaction.update_components(Caption, title="all")

@@ -276,3 +276,8 @@ async def test_setting_up_twice_changes_nothing_the_second_time(database: Path) 
     async with opened(load_configuration(), "default", setup=True) as world:
         assert [state.tree.owner for state in await world.setup()] == ["dam", "dam-fs"]
         assert await world.setup() == []
+
+
+def test_a_world_whose_plugin_is_gone_is_protected_all_the_same(home: Path) -> None:
+    (home / "dam.toml").write_text('[worlds.b]\ndatabase_url = "sqlite+aiosqlite:///b.db"\nplugins = ["gone"]\n')
+    assert {str(home / "b.db"), str(home / "b-store")} <= set(protected_paths(load_configuration()))
