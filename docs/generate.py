@@ -21,7 +21,7 @@ from dam.core.plugin import Plugin, discover
 from dam.core.systems import compile_system, system
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig
+from dam.models.config import ConfigComponent, Secret, SettingsModel, WorldConfig
 from dam.models.core.base_component import (
     BaseComponent,
     Component,
@@ -220,7 +220,7 @@ def _settings_table(model: type[SettingsModel], fields: Iterable[tuple[str, Any]
 
 
 def _type(hint: Any) -> str:
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", Secret: "place of a secret"}
     if get_origin(hint) is Annotated:
         return _type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):

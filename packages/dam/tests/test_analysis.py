@@ -246,7 +246,9 @@ async def test_one_bad_file_does_not_stop_the_others(desk: Desk) -> None:
     await world.execute_stage(EXTRACTION)
     assert await counts(world) == {good: 1}
     assert "UnicodeDecodeError" in str((await on_record(world, bad)).error)
-    assert (await on_record(world, gone)).error == "the content cannot be reached: No such file or directory"
+    unreached = await on_record(world, gone)
+    assert unreached.error == "the content cannot be reached: No such file or directory"
+    assert unreached.input_digest is None  # nobody saw any bytes, so nothing is known of them
 
 
 async def test_parameters_reach_the_compute(desk: Desk) -> None:
@@ -305,6 +307,20 @@ async def test_rows_of_an_earlier_look_go_when_the_next_one_finds_fewer(desk: De
     assert [tuple(row) for row in rows] == [(other, "four"), (entity_id, "one")]
 
 
+async def test_a_unique_fact_goes_when_the_next_look_does_not_find_it(desk: Desk) -> None:
+    def unless_alone(words: list[str]) -> Iterable[Component]:
+        return count(words) if len(words) > 1 else []
+
+    world = await desk.world(counting(1))
+    alone, other = await desk.add(world, "one"), await desk.add(world, "two three")
+    await world.execute_stage(EXTRACTION)
+    stricter = await desk.world(counting(2, components=unless_alone))
+    for entity_id in (alone, other):
+        await stricter.dispatch_command(CountWords(entity_id))
+    assert await counts(stricter) == {other: 2}
+    assert (await on_record(stricter, alone)).status == "ok"
+
+
 async def test_a_failure_takes_nothing_of_what_an_earlier_look_found(desk: Desk) -> None:
     many: dict[str, Any] = {"components": each, "produces": (Word,)}
     world = await desk.world(counting(1, **many))
@@ -355,6 +371,8 @@ async def test_the_command_is_refused_inside_too_many_containers(desk: Desk) -> 
         ({"accepts": ("text",)}, "accepts=('text',); write media types such as ('image/*',)"),
         ({"accepts": ()}, "accepts=(); write media types"),
         ({"produces": (int,)}, "write a tuple of component classes"),
+        ({"produces": ()}, "produces=(); write a tuple of component classes"),
+        ({"compute": ref("computes:word")}, "computes has no function 'word' (did you mean 'words'?)"),
         ({"command": int}, "command=<class 'int'> is not an AnalysisCommand"),
         ({"compute": ref("no_such_module:f")}, "compute='no_such_module:f': there is no module 'no_such_module'"),
         ({"compute": ref("no_such.package:f")}, "there is no module 'no_such.package'"),
@@ -367,6 +385,18 @@ async def test_a_wrong_analyzer_is_refused_with_the_fix(world: World, wrong: dic
         world.register_analyzer(declared)
     assert said in str(refused.value)
     assert str(refused.value).startswith("DAM106 cannot register analyzer 'test.wrong'\n")
+
+
+async def test_the_function_of_an_analyzer_takes_what_was_computed(world: World) -> None:
+    def two(count: int, size: int) -> list[WordCount]:
+        return []
+
+    declare: Any = analyzer
+    wrong = declare(Algorithm("test.wrong", 1), compute=ref("computes:words"), accepts=("*",), produces=(WordCount,))(
+        two
+    )
+    with pytest.raises(AnalyzerDefinitionError, match=r"two\(count: int, size: int\).* must take one value"):
+        world.register_analyzer(wrong)
 
 
 async def test_all_mistakes_of_an_analyzer_are_one_refusal(world: World) -> None:

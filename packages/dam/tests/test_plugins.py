@@ -1,6 +1,7 @@
 """Plugins: how they are found, what their classes must have, and how they come into a world."""
 
 import importlib
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,11 +113,17 @@ def test_a_plugin_that_breaks_while_it_loads_is_reported_and_stops_nobody(instal
     install("dam_test_broken", "1 / 0")
     install("dam_test_beside", PLUGIN.format(package="dam_test_beside"))
     reports = discover()
-    assert (reports["dam-test-broken"].state, reports["dam-test-broken"].error) == (
-        "failed",
-        "ZeroDivisionError: division by zero",
-    )
+    broken = reports["dam-test-broken"]
+    assert broken.state == "failed"
+    assert re.fullmatch(r"ZeroDivisionError: division by zero; .*dam_test_broken.*\.py:1", broken.error or "")
     assert reports["dam-test-beside"].state == "loaded"
+
+
+def test_a_misspelt_name_is_reported_with_its_line_and_what_may_have_been_meant(install: Install) -> None:
+    install("dam_test_misspelt", "from dam import *\n\ndef paint(transaction: WorldTransacton) -> None: ...")
+    error = discover()["dam-test-misspelt"].error or ""
+    assert "'WorldTransacton' is not defined (did you mean 'WorldTransaction'?); " in error
+    assert error.endswith("dam_test_misspelt.py:3")
 
 
 def test_an_entry_point_that_names_no_class_failed(install: Install) -> None:

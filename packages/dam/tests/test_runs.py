@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 
 from dam.commands.core import BaseCommand
@@ -186,3 +188,75 @@ async def test_a_row_names_the_run_that_wrote_it_last(world: World) -> None:
     async with world.transaction() as transaction:
         transaction.add(entity_id, Colour(name="blue"))
     assert await marks(world) == [("blue", 3)]
+
+
+# -- what went wrong with a run's own row keeps nobody waiting
+
+
+async def refuse_runs(world: World) -> None:
+    async with world.engine.begin() as connection:
+        await connection.execute(
+            text("CREATE TRIGGER refuse BEFORE INSERT ON dam_run BEGIN SELECT RAISE(ABORT, 'no runs today'); END")
+        )
+
+
+async def test_a_transaction_whose_first_write_failed_can_be_tried_again_and_lets_others_go_on(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world()
+    await refuse_runs(world)
+    tried: list[str] = []
+
+    @system(on_command=Look)
+    async def twice(cmd: Look, transaction: WorldTransaction) -> None:
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="no runs today"):
+                async with asyncio.timeout(10):
+                    await transaction.create_entity()
+            tried.append("once")
+        raise ValueError("enough")
+
+    @system(on_command=PaintAll)
+    async def two_units(cmd: PaintAll, world: World) -> int:
+        with pytest.raises(IntegrityError, match="no runs today"):
+            async with world.transaction() as transaction:
+                await transaction.create_entity()
+        async with world.engine.begin() as connection:
+            await connection.execute(text("DROP TRIGGER refuse"))
+        async with asyncio.timeout(10), world.transaction() as transaction:
+            await transaction.create_entity()
+        tried.append("unit")
+        return 2
+
+    world.register_system(twice)
+    world.register_system(two_units)
+    with pytest.raises(ValueError, match="enough"):
+        await world.dispatch_command(Look())
+    assert tried == ["once", "once"]
+    await world.dispatch_command(PaintAll(()))
+    assert tried[2:] == ["unit"]
+
+
+async def test_a_rollback_that_fails_keeps_nobody_waiting(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    done: list[str] = []
+
+    @system(on_command=Look)
+    async def two_units(cmd: Look, world: World) -> None:
+        with monkeypatch.context() as patched, pytest.raises(ConnectionError):
+            async with world.transaction() as transaction:
+                await transaction.create_entity()
+                patched.setattr(AsyncSession, "commit", broken)
+                patched.setattr(AsyncSession, "rollback", broken)
+        async with asyncio.timeout(10), world.transaction() as transaction:
+            await transaction.create_entity()
+        done.append("second")
+
+    async def broken(_session: AsyncSession) -> None:
+        raise ConnectionError("the server is gone")
+
+    world.register_system(two_units)
+    await world.dispatch_command(Look())
+    assert done == ["second"]

@@ -2,6 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 from sqlalchemy import JSON, Boolean, Float, Integer, String, select
 
+from dam.core.database import parse_url, with_password
+from dam.core.exceptions import SettingsError
+from dam.core.secrets import reveal
 from dam.core.world import World
-from dam.models.config import ConfigComponent, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
+from dam.models.config import ConfigComponent, Secret, SettingsModel, SettingsPath, WorldConfig, WorldConfigComponent
 from dam.models.core.fields import fields_of
 from dam_test_utils.fixtures import MakeWorld
 
@@ -134,3 +138,57 @@ def test_what_is_stored_is_validated_when_it_is_read() -> None:
 def test_the_core_has_settings_like_a_plugin() -> None:
     config = WorldConfig(name="photos", database_url="sqlite+aiosqlite:///photos.db")
     assert WorldConfigComponent.from_settings(config).to_settings() == config
+
+
+# -- secrets
+
+
+class Locked(SettingsModel):
+    """Has a secret."""
+
+    key: Secret | None = None
+
+
+class LockedComponent(ConfigComponent, settings=Locked):
+    __tablename__ = "test_settings_locked"
+
+
+def test_a_secret_is_stored_as_where_it_is_and_read_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "sesame")
+    (tmp_path / "key").write_text("open\n")
+    for place, revealed in (({"env": "THE_KEY"}, "sesame"), ({"file": "key"}, "open")):
+        settings = Locked.model_validate({"key": place}, context={"base": tmp_path})
+        stored: Any = LockedComponent.from_settings(settings)
+        assert stored.key == settings.model_dump(mode="json", exclude_unset=True)["key"]
+        again = stored.to_settings()
+        assert again == settings
+        assert isinstance(again, Locked)
+        assert again.key is not None
+        assert reveal(again.key, "key") == revealed
+
+
+@pytest.mark.parametrize("wrong", [{}, {"env": "A", "file": "b"}, "sesame", {"value": "sesame"}])
+def test_a_secret_is_in_one_place_and_never_a_value(wrong: object) -> None:
+    with pytest.raises(ValidationError):
+        Locked.model_validate({"key": wrong})
+
+
+def test_a_secret_that_is_not_where_it_should_be_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="key: there is no environment variable NO_SUCH_KEY; set it"):
+        reveal(Secret(env="NO_SUCH_KEY"), "key")
+    with pytest.raises(SettingsError, match=r"key: the file .*nowhere cannot be read"):
+        reveal(Secret(file=tmp_path / "nowhere"), "key")
+
+
+def test_a_database_url_holds_no_password_and_the_password_is_taken_from_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "sesame")
+    with pytest.raises(SettingsError, match="database_password = ") as refused:
+        World(WorldConfig(name="far", database_url="postgresql+asyncpg://ada:sesame@host/db"))
+    assert "sesame" not in str(refused.value)
+    url = parse_url("postgresql+asyncpg://ada@host/db")
+    assert with_password(url, Secret(env="DB_PASSWORD")).password == "sesame"
+    assert with_password(url, None).password is None

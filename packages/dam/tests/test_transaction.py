@@ -31,6 +31,7 @@ from dam.events import Event
 from dam.models.core.base_component import BaseComponent, Component, RelationComponent, UniqueComponent
 from dam.models.entity import Entity
 from dam.system_events.base import BaseSystemEvent, Result
+from dam.system_events.requests import PasswordRequest
 from dam_test_utils.fixtures import MakeWorld
 
 
@@ -390,6 +391,29 @@ async def test_the_commit_stands_when_a_listener_after_it_fails(world: World) ->
     with pytest.raises(EventHandlingError, match="did not listen"):
         await world.dispatch_command(Do(announce))
     assert await colours(world) == ["red"]
+
+
+async def test_all_that_was_to_follow_a_commit_follows_it_although_one_listener_fails_and_one_asks(
+    world: World, ears: Ears
+) -> None:
+    @dataclass
+    class Asked(Event):
+        """Its listener has a question, and after a commit there is nobody to answer."""
+
+    @listens_for(Asked)
+    async def ask(event: Asked) -> AsyncGenerator[PasswordRequest, None]:
+        yield PasswordRequest(message="who goes there?")
+
+    async def announce_three(transaction: WorldTransaction, bound: World) -> None:
+        transaction.after_commit(Asked())
+        await announce(transaction, bound)
+        transaction.after_commit(Asked())
+        await announce(transaction, bound)
+
+    world.register_system(ask)
+    with pytest.raises(EventHandlingError):
+        await world.dispatch_command(Do(announce_three))
+    assert ears.heard == [(1, "red"), (2, "red")]
 
 
 # -- reading

@@ -102,7 +102,11 @@ async def test_a_world_asks_whether_anybody_waits_for_a_marker(world: World) -> 
 
     assert not world.awaits(NeedsMetadataExtractionComponent, "text/plain", stage)
     declare = analyzer(
-        Algorithm("test.nothing", 1), compute=ref("json:loads"), accepts=("text/*",), produces=(), stage=stage
+        Algorithm("test.nothing", 1),
+        compute=ref("json:loads"),
+        accepts=("text/*",),
+        produces=(NeedsMetadataExtractionComponent,),
+        stage=stage,
     )
     world.register_analyzer(declare(nothing))
     assert world.awaits(NeedsMetadataExtractionComponent, "text/plain", stage)
@@ -197,3 +201,22 @@ def test_sample_files_hold_a_duplicate_and_an_empty_file(sample_files: SampleFil
     assert len(contents) == 7
     assert len(set(contents)) == 6
     assert b"" in contents
+
+
+async def test_closing_goes_on_when_a_resource_cannot_be_closed(tmp_path: Path) -> None:
+    class Stuck:
+        """Does not close."""
+
+        def close(self) -> None:
+            raise OSError("it is stuck")
+
+    closing = [Closing(), type("OtherClosing", (Closing,), {})()]
+    world = World(WorldConfig(name="short", database_url=f"sqlite+aiosqlite:///{tmp_path}/a.db"))
+    for resource in (closing[0], Stuck(), closing[1]):
+        world.add_resource(resource)
+    await world.setup()
+    with pytest.raises(OSError, match="it is stuck"):
+        await world.close()
+    assert [resource.closed for resource in closing] == [1, 1]
+    assert world.engine.pool.status().startswith("Pool size")
+    assert not list(tmp_path.glob("a.db-*"))  # the last connection to close takes SQLite's log along

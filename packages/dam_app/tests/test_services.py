@@ -71,22 +71,16 @@ def test_a_folder_is_entered_only_on_request_and_the_message_says_how(home: Path
     assert list(addition([str(home)], recursive=True).paths) == [str(home)]
 
 
-def test_a_path_that_is_not_there_is_a_mistake_but_one_of_a_list_fails_alone(home: Path) -> None:
-    with pytest.raises(NotAFileError, match="there is no 'nope'; check the name"):
-        addition(["nope"])
-    assert list(addition([], listed=["nope"]).paths) == ["nope"]
-    with pytest.raises(NotAFileError, match="is a folder"):
-        addition([], listed=[str(home)])
-
-
-async def test_a_listed_path_that_has_gone_is_a_failure_among_others(world: World, home: Path) -> None:
+async def test_a_path_that_is_not_there_and_a_listed_folder_fail_alone(world: World, home: Path) -> None:
     files(home / "in", a="a")
-    command = addition([], listed=[str(home / "in" / "a.txt"), str(home / "gone")])
+    command = addition([str(home / "in" / "a.txt"), str(home / "gone")], listed=[str(home / "went"), str(home / "in")])
     async with world.dispatch_command(command) as events:
         outcomes = [event async for event in events if isinstance(event, AssetOutcome)]
     assert sorted((o.status.value, o.reason) for o in outcomes) == [
         ("added", None),
         ("failed", "No such file or directory"),
+        ("failed", "No such file or directory"),
+        ("failed", "a folder; with -r the files below it are added"),
     ]
 
 
@@ -262,7 +256,7 @@ def test_worlds_are_listed_with_their_databases_and_what_is_wrong_with_them(home
         [worlds.bad]
         analysis_workers = 0
         [worlds.server]
-        database_url = "postgresql+asyncpg://me:secret@host/db"
+        database_url = "postgresql+asyncpg://me@host/db"
         [worlds.server.settings.dam-fs]
         storage_path = "store"
         [worlds.odd]
@@ -274,7 +268,7 @@ def test_worlds_are_listed_with_their_databases_and_what_is_wrong_with_them(home
     assert [name for name, row in rows.items() if row["chosen"]] == ["server"]
     assert rows["default"]["database"] == str(home.parent / "home" / "default.db")
     assert rows["default"]["plugins"] == ["dam-fs"]
-    assert rows["server"]["database"] == "postgresql+asyncpg://me:***@host/db"
+    assert rows["server"]["database"] == "postgresql+asyncpg://me@host/db"
     assert "analysis_workers=0" in rows["bad"]["error"]
     assert "'rubbish' is not a database" in rows["odd"]["error"]
 

@@ -162,7 +162,7 @@ async def test_a_write_lock_that_another_process_keeps_is_said(
 @pytest.mark.skipif(importlib.util.find_spec("asyncpg") is not None, reason="the driver is installed")
 async def test_a_driver_that_is_not_installed_is_named(home: Path) -> None:
     (home / "dam.toml").write_text(
-        "[worlds.w]\ndatabase_url = 'postgresql+asyncpg://me:secret@host/db'\nsettings.dam-fs.storage_path = 's'\n"
+        "[worlds.w]\ndatabase_url = 'postgresql+asyncpg://me@host/db'\nsettings.dam-fs.storage_path = 's'\n"
     )
     with pytest.raises(DatabaseUnavailableError, match="needs the driver 'asyncpg'") as caught:
         await names("w")

@@ -35,7 +35,9 @@ from dam_fs.models import (
     LocationCondition,
     OriginalSourceInfoComponent,
 )
+from dam_fs.scan import Found
 from dam_fs.storage import LocalStorage
+from dam_fs.systems.ingest_systems import handfuls
 
 OpenWorld = Callable[..., Awaitable[World]]
 
@@ -448,11 +450,33 @@ async def test_a_reference_whose_content_comes_back_serves_it_again(world: World
     assert await content(world, old) == b"content"
 
 
+async def test_a_lost_reference_is_good_again_when_its_file_comes_back_and_is_copied(world: World, tree: Path) -> None:
+    path = tree / "file"
+    path.write_bytes(b"content")
+    _, old = await add_one(world, path, copy=False)
+    path.write_bytes(b"something else")
+    await add_one(world, path, copy=False)
+    path.write_bytes(b"content")
+    await add_one(world, path)
+    places = {(row.entity_id, row.storage_type): row.condition for row in await rows(world, FileLocationComponent)}
+    assert places[old, "reference"] == places[old, "cas"] == LocationCondition.OK
+
+
+def test_large_files_are_read_side_by_side_and_small_ones_together() -> None:
+    def found(*sizes: int) -> list[Found]:
+        return [Found(str(i), str(i), size, 0) for i, size in enumerate(sizes)]
+
+    assert [len(handful) for handful in handfuls(found(*[10] * 40))] == [16, 16, 8]
+    assert [len(handful) for handful in handfuls(found(40 << 20, 50 << 20, 10, 20 << 20, 20 << 20, 5))] == [1, 1, 3, 1]
+    assert list(handfuls([])) == []
+
+
 async def test_adding_a_reference_with_a_copy_stores_its_bytes(world: World, tree: Path) -> None:
     path = tree / "file"
     path.write_bytes(b"content")
     _, entity_id = await add_one(world, path, copy=False)
-    assert await add_one(world, path, dry_run=True) == ("known", entity_id)
+    assert await add_one(world, path, dry_run=True) == ("linked", entity_id)
+    assert await add_one(world, path) == ("linked", entity_id)
     assert await add_one(world, path) == ("known", entity_id)
     assert object_of(world, b"content").read_bytes() == b"content"
     path.unlink()

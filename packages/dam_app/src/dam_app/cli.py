@@ -7,14 +7,18 @@ until a command runs.
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from dam_app.application import Group
 from dam_app.commands import add_asset, find_file_by_hash, ls, plugins, setup_db, show, worlds
 from dam_app.context import Globals, guarded
+from dam_app.output import Output
 
 VERBS = "dam.cli"
 """Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
@@ -23,11 +27,31 @@ VERBS = "dam.cli"
 class VerbGroup(Group):
     """The built-in commands, then those of plugins, which are imported only when they are wanted."""
 
+    def make_context(self, *args: Any, **kw: Any) -> Any:
+        with _mistakes_as_json():
+            return super().make_context(*args, **kw)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _mistakes_as_json():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *sorted(_verbs())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return super().get_command(ctx, cmd_name) or _plugin_command(cmd_name)
+
+
+@contextmanager
+def _mistakes_as_json() -> Iterator[None]:
+    """A program that asked for JSON gets what is wrong with its command line as JSON; a person gets Typer's own words."""
+    try:
+        yield
+    except TyperException as e:
+        if "--json" not in sys.argv:
+            raise
+        Output(json=True).error(e.format_message())
+        raise typer.Exit(e.exit_code) from e
 
 
 def _verbs() -> dict[str, Any]:

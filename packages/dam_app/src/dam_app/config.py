@@ -146,7 +146,7 @@ class Configuration:
         if "name" in core:
             raise SettingsError(f"{self._place(where, 'name')}: [{where}] name is not a setting: the table's name is")
         core.setdefault("database_url", f"sqlite+aiosqlite:///{self.home / name}.db")
-        config: WorldConfig = self._validated(WorldConfig, {**core, "name": name}, where)
+        config: WorldConfig = self._validated(WorldConfig, {**core, "name": name}, where, self.base)
         self._check_database(config, where)
         return _absolute_database(config, self.base)
 
@@ -208,9 +208,11 @@ class Configuration:
     def _problems(self, error: ValidationError, where: str, model: type[BaseModel]) -> Iterator[str]:
         for problem in error.errors():
             key = str(problem["loc"][0]) if problem["loc"] else ""
-            place = f"{self._place(where, key)}: [{where}] {key}"
+            place = f"{self._place(where, key)}: [{where}] {'.'.join(map(str, problem['loc']))}"
             field = model.model_fields.get(key)
-            if problem["type"] == "extra_forbidden":
+            if problem["type"] == "extra_forbidden" and problem["loc"][1:]:
+                yield f"{place} is not a setting"
+            elif problem["type"] == "extra_forbidden":
                 keys = (
                     {*model.model_fields, "plugins", "settings"} - {"name"}
                     if model is WorldConfig

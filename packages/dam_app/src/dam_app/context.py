@@ -125,6 +125,7 @@ def _set_up_logging(options: Globals) -> None:
     level = logging.getLevelNamesMapping().get(name)
     logging.basicConfig(level=level or logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(max(level or 0, logging.WARNING) if level != logging.DEBUG else level)
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it prints every row that it reads
     if level is None:
         allowed = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         options.output.warning(f"DAM_LOG_LEVEL={name!r} is not a level; allowed are {allowed}; WARNING is used")

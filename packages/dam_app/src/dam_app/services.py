@@ -61,16 +61,20 @@ def addition(
     listed: Sequence[str] = (),
     count: bool = False,
 ) -> AddAssetsCommand:
-    """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered, and for a path
-    that is not there; one of those ``listed`` by a program may have gone meanwhile, and fails alone."""
-    for path in (*paths, *listed):
+    """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered; one of those
+    ``listed`` by a program fails alone, as every path does that is not there."""
+    for path in paths:
         if not recursive and os.path.isdir(path):
             raise NotAFileError(f"{path!r} is a folder; add -r to add the files below it")
-    for path in paths:
-        if not os.path.lexists(path):
-            raise NotAFileError(f"there is no {path!r}; check the name")
-    every = [*paths, *listed]
-    return AddAssetsCommand(every, copy=copy, dry_run=dry_run, exclude=exclude, protected=protected, count=count)
+    return AddAssetsCommand(
+        [*paths, *listed],
+        recursive=recursive,
+        copy=copy,
+        dry_run=dry_run,
+        exclude=exclude,
+        protected=protected,
+        count=count,
+    )
 
 
 def paths_from(source: str, *, null: bool = False) -> list[str]:
@@ -215,15 +219,9 @@ def world_rows(configuration: Configuration, chosen: str | None = None) -> list[
         try:
             description = configuration.describe(name)
             url = description.core.database_url
-            row["database"] = sqlite_file(url) or _without_password(url)
+            row["database"] = sqlite_file(url) or url
             row["plugins"] = [report.name for report in description.plugins]
         except DamError as e:
             row["error"] = e.message
         rows.append(row)
     return rows
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy import make_url
-
-    return make_url(url).render_as_string(hide_password=True)

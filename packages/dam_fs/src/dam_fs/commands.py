@@ -15,7 +15,7 @@ class OutcomeStatus(StrEnum):
 
     ADDED = "added"  # new content, stored
     KNOWN = "known"  # this path with this content is there already
-    LINKED = "linked"  # known content under a new name or path
+    LINKED = "linked"  # known content under a new name or path, or copied where there was only a reference
     RESTORED = "restored"  # known content whose object was missing or damaged; it is whole again
     SKIPPED = "skipped"  # not a regular file, a link out of the tree, or part of a world
     FAILED = "failed"  # it should have been added
@@ -47,11 +47,13 @@ class AddAssetsCommand(BaseCommand[None, AssetOutcome | FilesCounted]):
     """Adds files, and the files below folders; yields an ``AssetOutcome`` for each.
 
     Batches are committed as they are full: what was reported is safe, whatever happens next. ``copy=False`` records where the
-    files are and leaves their bytes there. ``exclude`` holds patterns as in a .gitignore, ``protected`` paths that are never
-    entered. ``count`` asks for ``FilesCounted`` events. Setting ``stop`` ends the work at the next batch.
+    files are and leaves their bytes there. Without ``recursive`` a folder among the paths fails. ``exclude`` holds patterns
+    as in a .gitignore, ``protected`` paths that are never entered. ``count`` asks for ``FilesCounted`` events. Setting
+    ``stop`` ends the work at the next batch.
     """
 
     paths: Sequence[str]
+    recursive: bool = True
     copy: bool = True
     dry_run: bool = False
     exclude: Sequence[str] = ()

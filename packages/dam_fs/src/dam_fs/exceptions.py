@@ -28,7 +28,7 @@ class InvalidHashError(DamError):
 
 
 class NotAFileError(DamError):
-    """A folder was given without ``--recursive``, or a path that is not there."""
+    """A folder was given without ``--recursive``, or a list of paths that cannot be read."""
 
     code = "DAM505"
 

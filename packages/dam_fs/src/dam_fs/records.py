@@ -92,18 +92,22 @@ def _confirmed(
     return same
 
 
-async def lose_references(transaction: WorldTransaction, owned: Sequence[tuple[str, int]]) -> None:
-    """A path whose content is another entity's now: references of earlier entities to it are recorded as lost."""
+async def judge_references(transaction: WorldTransaction, owned: Sequence[tuple[str, int]]) -> None:
+    """A path whose content is another entity's now: references of earlier entities to it are recorded as lost. One that
+    holds its entity's content again is good again."""
     location = FileLocationComponent
     now = {path_key(path): entity_id for path, entity_id in owned}
-    query = select(location.id, location.location_key, location.entity_id).where(
-        location.location_key.in_(now),
-        location.storage_type == StorageType.REFERENCE,
-        location.condition == LocationCondition.OK,
+    query = select(location.id, location.location_key, location.entity_id, location.condition).where(
+        location.location_key.in_(now), location.storage_type == StorageType.REFERENCE
     )
-    lost = [row_id for row_id, key, entity_id in await transaction.session.execute(query) if now[key] != entity_id]
-    if lost:
-        await transaction.update_components(location, location.id.in_(lost), condition=LocationCondition.LOST)
+    changed: dict[LocationCondition, list[int]] = {LocationCondition.OK: [], LocationCondition.LOST: []}
+    for row_id, key, entity_id, condition in await transaction.session.execute(query):
+        holds = LocationCondition.OK if now[key] == entity_id else LocationCondition.LOST
+        if condition != holds:
+            changed[holds].append(row_id)
+    for holds, row_ids in changed.items():
+        if row_ids:
+            await transaction.update_components(location, location.id.in_(row_ids), condition=holds)
 
 
 async def mark_damaged(world: World, entity_ids: Sequence[int]) -> None:

@@ -42,11 +42,13 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class ScanRules:
-    """What a scan leaves out: patterns as in a .gitignore, the name of ignore files, and folders and files never to enter."""
+    """What a scan leaves out: patterns as in a .gitignore, the name of ignore files, folders and files never to enter, and
+    all folders unless it is ``recursive``."""
 
     exclude: Sequence[str] = ()
     ignore_file: str | None = ".damignore"
     protected: frozenset[str] = frozenset()
+    recursive: bool = True
 
     @cached_property
     def real_protected(self) -> frozenset[str]:
@@ -81,8 +83,10 @@ def scan(paths: Iterable[str], rules: ScanRules) -> Iterator[Found | LeftOut]:
         except OSError as e:
             yield LeftOut(path, e.strerror or str(e), failed=True)
             continue
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) and rules.recursive:
             yield from _scan_tree(path, rules)
+        elif stat.S_ISDIR(status.st_mode):
+            yield LeftOut(path, "a folder; with -r the files below it are added", failed=True)
         elif stat.S_ISREG(status.st_mode):
             yield Found(path, os.path.realpath(path), status.st_size, mtime_of(status))
         else:

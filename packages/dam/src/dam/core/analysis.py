@@ -1,7 +1,7 @@
 """Analyzers in a world: declared once; run at add time, by a stage, by a command or again; recorded with their provenance."""
 
 import asyncio
-import importlib.util
+import inspect
 import os
 import shutil
 import tempfile
@@ -86,14 +86,16 @@ def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> An
         problems.append(f"another analyzer has the name {candidate.algorithm.name!r} already")
     if not candidate.accepts or not all(pattern.count("/") == 1 or pattern == "*" for pattern in candidate.accepts):
         problems.append(f"accepts={candidate.accepts!r}; write media types such as ('image/*',)")
-    if not all(is_component_class(c) for c in candidate.produces):
+    if not candidate.produces or not all(is_component_class(c) for c in candidate.produces):
         problems.append(f"produces={candidate.produces!r}; write a tuple of component classes")
     command: object = candidate.command
     if command is not None and not (isinstance(command, type) and issubclass(command, AnalysisCommand)):
         problems.append(f"command={command!r} is not an AnalysisCommand")
-    module = candidate.compute.name.partition(":")[0]
-    if not _exists(module):
-        problems.append(f"compute={candidate.compute.name!r}: there is no module {module!r}")
+    if problem := candidate.compute.problem():
+        problems.append(f"compute={candidate.compute.name!r}: {problem}")
+    if not _takes_one(candidate.components):
+        where = getattr(candidate.components, "__qualname__", candidate.components)
+        problems.append(f"{where}{inspect.signature(candidate.components)} must take one value: what compute returns")
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise AnalyzerDefinitionError(
@@ -106,11 +108,12 @@ def is_component_class(thing: object) -> bool:
     return isinstance(thing, type) and issubclass(thing, Component)
 
 
-def _exists(module: str) -> bool:
+def _takes_one(function: Callable[..., Any]) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
+        inspect.signature(function).bind(object())
+    except TypeError:
         return False
+    return True
 
 
 @dataclass

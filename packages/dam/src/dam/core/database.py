@@ -12,15 +12,17 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError, SettingsError
+from dam.core.secrets import reveal
+from dam.models.config import Secret
 
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 60
 
 
-def connect(database_url: str) -> AsyncEngine:
+def connect(database_url: str, password: Secret | None = None) -> AsyncEngine:
     """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``, or
     ``DatabaseUnavailableError`` where its driver is not installed."""
-    url = parse_url(database_url)
+    url = with_password(parse_url(database_url), password)
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_async_engine(url, connect_args={"async_creator_fn": _open_sqlite} if is_sqlite else {})
@@ -43,7 +45,19 @@ def parse_url(database_url: str) -> URL:
         raise SettingsError(_bad_url(database_url)) from e
     if url.drivername not in DRIVERS:
         raise SettingsError(_bad_url(url.render_as_string()))
+    if url.password is not None:
+        raise SettingsError(
+            f"database_url={url.render_as_string()!r} holds a password, and settings are stored and shown; take it out and say "
+            "where it is: database_password = { env = 'NAME' } or { file = 'PATH' }"
+        )
     return url
+
+
+def with_password(url: URL, password: Secret | None) -> URL:
+    """The same database, and what opens it. Raises ``SettingsError`` where the password is not to be had."""
+    if password is None or url.get_backend_name() == "sqlite":  # a file has none
+        return url
+    return url.set(password=reveal(password, "database_password"))
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

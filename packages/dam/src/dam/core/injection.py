@@ -84,6 +84,7 @@ class Provider:
     open: Open
     lifetime: Lifetime
     rank: int
+    name: str
     problem: "Callable[[World, Need], str | None] | None" = None
 
 
@@ -99,9 +100,11 @@ class ProviderTable:
         opening: Open,
         lifetime: Lifetime,
         problem: "Callable[[World, Need], str | None] | None" = None,
+        name: str | None = None,
     ) -> None:
-        """``problem`` says, once the world is complete, why a need cannot be met there."""
-        self._providers[key] = Provider(opening, lifetime, len(self._providers), problem)
+        """``problem`` says, once the world is complete, why a need cannot be met there; ``name`` is what a signature writes
+        where that is not the key's own name."""
+        self._providers[key] = Provider(opening, lifetime, len(self._providers), name or key.__name__, problem)
 
     def find(self, need: Need) -> Provider | None:
         if need.marker is not None:  # a marker says more than the type beneath it
@@ -110,7 +113,8 @@ class ProviderTable:
         return next((self._providers[key] for key in keys if key in self._providers), None)
 
     def names(self) -> list[str]:
-        return sorted(key.__name__ for key in self._providers if key is not Trigger)
+        """What a signature can ask for, as it is written there."""
+        return sorted(provider.name for key, provider in self._providers.items() if key is not Trigger)
 
 
 @dataclass(frozen=True)

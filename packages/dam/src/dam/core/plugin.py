@@ -1,12 +1,14 @@
 """Plugins: what they declare, and how they are found."""
 
 import importlib.metadata
-import importlib.util
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
-from dam.core.exceptions import PluginError, PluginUnavailableError
+import dam
+from dam.core.exceptions import DamError, PluginError, PluginUnavailableError
 from dam.models.config import ConfigComponent, SettingsModel
 
 if TYPE_CHECKING:
@@ -78,8 +80,19 @@ def _load(entry: importlib.metadata.EntryPoint) -> PluginReport:
     except ModuleNotFoundError as e:
         return PluginReport(entry.name, distribution, version, "missing dependency", str(e))
     except Exception as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
-        return PluginReport(entry.name, distribution, version, "failed", f"{type(e).__name__}: {e}")
+        return PluginReport(entry.name, distribution, version, "failed", _told(e))
     return PluginReport(entry.name, distribution, version, "loaded", plugin=cast("type[Plugin]", plugin))
+
+
+def _told(error: Exception) -> str:
+    """What a plugin raised while it loaded, with the line that did, and for a misspelt name what may have been meant."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, DamError):
+        return text  # it says itself what is wrong and where
+    if isinstance(error, NameError) and (near := get_close_matches(error.name or "", dam.__all__, 1)):
+        text += f" (did you mean {near[0]!r}?)"
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{text}; {line.filename}:{line.lineno}"
 
 
 def check_plugin_class(plugin: object) -> None:

@@ -29,9 +29,9 @@ def register(table: ProviderTable) -> None:
     table.add(Trigger, _trigger, "call")
     table.add(World, _world, "call")
     table.add(SettingsModel, _settings, "call", _unknown_settings)
-    table.add(ResourceMarker, _resource, "call", _missing_resource)
+    table.add(ResourceMarker, _resource, "call", _missing_resource, name="Resource")
     table.add(WorldTransaction, _transaction, "scope")
-    table.add(ReadingMarker, _session, "scope")
+    table.add(ReadingMarker, _session, "scope", name="WorldSession")
     table.add(WorldContext, _context, "call")
     table.add(MarkedEntityList, _marked, "call", _wrong_marker)
 

@@ -47,7 +47,7 @@ class World:
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
         self.name = config.name
-        self.engine = connect(config.database_url)
+        self.engine = connect(config.database_url, config.database_password)
         self.actor = _user()
         self.providers = ProviderTable()
         self.resources = ResourceManager()

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from sqlalchemy import JSON, Boolean, Float, String
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
@@ -30,6 +30,21 @@ class SettingsModel(BaseModel):
     """What a plugin can be told. Unknown keys are errors; values do not change while a world lives."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Secret(SettingsModel):
+    """Where a password or a key is: settings are stored and shown, so they hold none. Either ``env`` or ``file``."""
+
+    env: str | None = None
+    """The environment variable that has it."""
+    file: SettingsPath | None = None
+    """The file that has it, and nothing else."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("write where it is, { env = 'NAME' } or { file = 'PATH' }")
+        return self
 
 
 class ConfigComponent(UniqueComponent, hides_entity=True):
@@ -84,7 +99,9 @@ class WorldConfig(SettingsModel):
     name: str
     """What the world is called."""
     database_url: str = ""
-    """``sqlite+aiosqlite:///FILE`` or ``postgresql+asyncpg://…``."""
+    """``sqlite+aiosqlite:///FILE``. ``postgresql+asyncpg://USER@HOST/DATABASE`` needs asyncpg, and no test runs on it yet."""
+    database_password: Secret | None = None
+    """Where the password of a database server is: ``{ env = "NAME" }`` or ``{ file = "PATH" }``."""
     analysis_workers: int | None = Field(default=None, ge=1, le=256)
     """Processes that decode files; as many as there are processors unless set."""
     analysis_time_limit: float = Field(default=60, gt=0)

@@ -42,13 +42,15 @@ def add_asset(
     """Add files as assets: known content is linked, not stored twice. Running it again continues."""
     if not paths and files_from is None:
         raise UsageError("give at least one PATH, or --files-from")
+    if null and files_from is None:
+        raise UsageError("--null says how the paths of --files-from end; give that as well")
     options = Globals.of(ctx, json=json)
     from dam_app.config import load_configuration
     from dam_app.progress import IngestReport
     from dam_app.services import addition, paths_from
     from dam_app.worlds import protected_paths
 
-    command = addition(  # before a world is opened, and perhaps set up: a wrong path changes nothing
+    command = addition(  # before a world is opened, and perhaps set up: a mistake changes nothing
         paths or (),
         listed=paths_from(files_from, null=null) if files_from else (),
         recursive=recursive,

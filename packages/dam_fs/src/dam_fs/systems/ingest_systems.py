@@ -36,7 +36,7 @@ from dam_fs.models import (
     StorageType,
 )
 from dam_fs.models.files import shown
-from dam_fs.records import Known, known_content, lose_references, mark_damaged, unchanged
+from dam_fs.records import Known, judge_references, known_content, mark_damaged, unchanged
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.settings import FsSettings
@@ -84,7 +84,8 @@ class Ingest:
         self._cmd = cmd
         self._world = world
         self._storage = storage
-        self._rules = ScanRules(cmd.exclude, settings.ignore_file, frozenset(protected_paths(cmd, world, storage)))
+        protected = frozenset(protected_paths(cmd, world, storage))
+        self._rules = ScanRules(cmd.exclude, settings.ignore_file, protected, cmd.recursive)
         self._width = settings.readers or min(os.cpu_count() or 1, 8)
         self._readers = ThreadPoolExecutor(self._width, "dam-read")
         self._left = threading.Event()  # nobody waits for what is being read
@@ -302,13 +303,8 @@ class Ingest:
             or not known.copied
             or (self._storage.length(taken.key) == taken.size and not known.damaged)
         )
-        status = (
-            OutcomeStatus.RESTORED
-            if not is_whole
-            else OutcomeStatus.KNOWN
-            if taken.path in known.paths
-            else OutcomeStatus.LINKED
-        )
+        item.restored = not is_whole
+        status = _status(item, created=False, copied=self._cmd.copy)
         return AssetOutcome(taken.path, status, known.entity_id, taken.size)
 
     async def _count(self) -> None:
@@ -357,12 +353,12 @@ async def store(world: World, items: Sequence[Item], outcomes: list[AssetOutcome
         keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
         owners = await transaction.identify(keys)
         ids = [owner.entity_id for owner in owners]
-        await lose_references(transaction, [(item.taken.path, i) for item, i in zip(items, ids, strict=True)])
+        await judge_references(transaction, [(item.taken.path, i) for item, i in zip(items, ids, strict=True)])
         for item, owner in zip(items, owners, strict=True):
             _write(transaction, owner.entity_id, item.taken, copied=copied)
             if owner.created and item.taken.media_type in awaited:
                 transaction.add(owner.entity_id, NeedsMetadataExtractionComponent())
-            status = _status(item, owner.created)
+            status = _status(item, owner.created, copied=copied)
             outcomes.append(AssetOutcome(item.taken.path, status, owner.entity_id, item.taken.size))
         if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
             location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
@@ -405,13 +401,15 @@ async def _record_once(
     await record(transaction, [(entity_id, [analysis]) for (entity_id, _), analysis in found.items()])
 
 
-def _status(item: Item, created: bool) -> OutcomeStatus:
+def _status(item: Item, created: bool, *, copied: bool) -> OutcomeStatus:
     if created:
         return OutcomeStatus.ADDED
     if item.restored:
         return OutcomeStatus.RESTORED
     known = item.known
-    return OutcomeStatus.KNOWN if known is not None and item.taken.path in known.paths else OutcomeStatus.LINKED
+    if known is not None and item.taken.path in known.paths and (known.copied or not copied):
+        return OutcomeStatus.KNOWN
+    return OutcomeStatus.LINKED
 
 
 def protected_paths(cmd: AddAssetsCommand, world: World, storage: LocalStorage) -> list[str]:
