@@ -220,7 +220,14 @@ def _settings_table(model: type[SettingsModel], fields: Iterable[tuple[str, Any]
 
 
 def _type(hint: Any) -> str:
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", Secret: "place of a secret"}
+    names = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        Path: "path",
+        Secret: "place of a secret",
+    }
     if get_origin(hint) is Annotated:
         return _type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
