@@ -1,8 +1,7 @@
 """How component instances become rows: one statement for each table, however many rows."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
-from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import FromClause, Insert, Table, TextClause, UniqueConstraint, or_, text
@@ -39,11 +38,11 @@ class Shape:
         own_id = set() if self.identity else set(primary)
         self.columns = tuple(c.key for c in table.columns if c.key not in own_id and c.key != "run_id")
         self.key = primary if self.identity else next(_natural_keys(table), ())
-        self._values = _getter(self.columns)
         self._statements: dict[tuple[str, bool], Insert] = {}
 
     def values(self, component: Component) -> dict[str, Any]:
-        return dict(zip(self.columns, self._values(component), strict=True))
+        own = vars(component)  # at a third of the cost of the attributes; it lacks what was left at its default
+        return {name: own[name] if name in own else getattr(component, name) for name in self.columns}
 
     def key_of(self, values: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(values[name] for name in self.key)
@@ -82,11 +81,3 @@ def _natural_keys(table: Table) -> Iterator[tuple[str, ...]]:
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint) and "entity_id" in constraint.columns:
             yield tuple(constraint.columns.keys())
-
-
-def _getter(names: tuple[str, ...]) -> Callable[[Component], tuple[Any, ...]]:
-    # vars() of a mapped dataclass lacks the columns that were left at their defaults
-    if len(names) == 1:
-        single = attrgetter(names[0])
-        return lambda c: (single(c),)
-    return attrgetter(*names) if names else lambda _: ()

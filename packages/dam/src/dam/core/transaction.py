@@ -1,7 +1,7 @@
 """WorldTransaction: the one way in which a world's components change."""
 
 import functools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -160,7 +160,8 @@ class WorldTransaction:
                 f"{type(component).__name__}: the layer {EFFECTIVE!r} is computed from the others; write one of those"
             )
         cls, shape = type(component), shape_of(type(component))
-        values = shape.values(component) | {"entity_id": entity_id}
+        values = shape.values(component)
+        values["entity_id"] = entity_id
         if instance_state(component).key is None:  # else it is a row of its own, which must not move to another entity
             component.entity_id = entity_id
         if isinstance(component, LayeredComponent):
@@ -349,11 +350,11 @@ class WorldTransaction:
         session.flush()
         connection = session.connection()
         for cls in sorted(queue, key=_table_rank):
-            ordered = [
-                queue[cls][key] for key in sorted(queue[cls], key=_sortable)
-            ]  # one order for all writers: no deadlock
+            ordered = [queue[cls][key] for key in _in_order(queue[cls])]  # one order for all writers: no deadlock
+            for pending in ordered:
+                pending.values["run_id"] = self.run.id
             for keep in (True, False):
-                if rows := [p.values | {"run_id": self.run.id} for p in ordered if p.keep is keep]:
+                if rows := [pending.values for pending in ordered if pending.keep is keep]:
                     connection.execute(shape_of(cls).write_statement(self._dialect, keep=keep), rows)
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
@@ -446,8 +447,11 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + MANY]
 
 
-def _sortable(key: Any) -> Any:
-    return [(v is not None, v) for v in key] if isinstance(key, tuple) else key
+def _in_order(keys: Iterable[Any]) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:  # a part of a key may be None
+        return sorted(keys, key=lambda key: [(part is not None, part) for part in key])
 
 
 def _table_rank(cls: type[Component]) -> int:

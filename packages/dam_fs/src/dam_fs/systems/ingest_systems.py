@@ -72,9 +72,10 @@ async def add_assets(
 ) -> AsyncGenerator[AssetOutcome | FilesCounted, None]:
     """Adds files batch by batch; asks for no transaction, so that each batch commits by itself."""
     ingest = Ingest(cmd, world, await files.storage(world, create=not cmd.dry_run), settings)
-    async with aclosing(ingest.events()) as events:
-        async for event in events:
-            yield event
+    async with aclosing(ingest.told()) as told:
+        async for events in told:
+            for event in events:
+                yield event
 
 
 class Ingest:
@@ -94,7 +95,8 @@ class Ingest:
         self._told: list[AssetOutcome | FilesCounted] = []  # what is known without reading a file
         self._seen: dict[bytes, bool] = {}  # of a dry run: the content that it would have added
 
-    async def events(self) -> AsyncGenerator[AssetOutcome | FilesCounted, None]:
+    async def told(self) -> AsyncGenerator[Sequence[AssetOutcome | FilesCounted], None]:
+        """What is to be told, in parts: a step of a generator costs as much as the look at an unchanged file."""
         counting = asyncio.create_task(self._count()) if self._cmd.count else None
         if not self._cmd.dry_run:
             self._world.analyses.start(None)
@@ -105,12 +107,9 @@ class Ingest:
             # While one batch is written the next one comes in.
             async with aclosing(spread(batches, self._write, 2)) as written:
                 async for outcomes in written:
-                    for event in self._tell():
-                        yield event
-                    for outcome in outcomes:
-                        yield outcome
-            for event in self._tell():
-                yield event
+                    yield self._tell()
+                    yield outcomes
+            yield self._tell()
         finally:
             if counting:
                 counting.cancel()
