@@ -10,9 +10,8 @@ from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
 from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
-from dam_fs.resources import storage_folder
+from dam_fs.resources import FileOperationsResource, storage_folder
 from dam_fs.settings import FsSettings
-from dam_fs.storage import LocalStorage
 
 Say = Callable[[str], None]
 
@@ -83,14 +82,12 @@ def _make_folder(folder: str, home: str, world: str) -> None:
 
 def _refuse_orphaned_store(world: World, file: str) -> None:
     """A store with objects whose database is gone is a loss to be mended, not a new world."""
-    from dam_fs.resources import FileOperationsResource
-
     if FileOperationsResource not in world.resources:
         return
-    storage = LocalStorage(world.get_resource(FileOperationsResource).root)
-    if storage.read_id() is not None and not storage.is_empty():
+    files = world.get_resource(FileOperationsResource)
+    if files.id_if_used() is not None:
         raise StoreMismatchError(
-            f"world {world.name!r}: there is no database at {file}, and the store at {storage.root} holds objects; "
+            f"world {world.name!r}: there is no database at {file}, and the store at {files.root} holds objects; "
             "restore the database from a backup, or correct database_url. Nothing was created"
         )
 

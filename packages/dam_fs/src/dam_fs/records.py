@@ -17,7 +17,7 @@ from dam_fs.models import (
     path_key,
 )
 from dam_fs.scan import Found
-from dam_fs.storage import LocalStorage
+from dam_fs.storage import Storage
 
 
 @dataclass
@@ -58,9 +58,7 @@ async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, K
     return known
 
 
-async def unchanged(
-    world: World, storage: LocalStorage, candidates: Sequence[Found], *, copied: bool
-) -> dict[str, int]:
+async def unchanged(world: World, storage: Storage, candidates: Sequence[Found], *, copied: bool) -> dict[str, int]:
     """Path → entity for those files that need no reading: size and time are as recorded, and the bytes are where they should
     be, an object in full length and not recorded as damaged. With ``copied`` a reference is not enough."""
     if not candidates:
@@ -79,7 +77,7 @@ async def unchanged(
 
 
 def _confirmed(
-    rows: Sequence[Sequence[object]], by_key: dict[bytes, Found], storage: LocalStorage, copied: bool
+    rows: Sequence[Sequence[object]], by_key: dict[bytes, Found], storage: Storage, copied: bool
 ) -> dict[str, int]:
     same: dict[str, int] = {}
     for key, size, mtime_ns, entity_id, storage_type, identifier, location_key in rows:

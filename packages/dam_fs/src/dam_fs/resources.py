@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import BinaryIO
 
 from sqlalchemy import select
 
@@ -12,13 +13,13 @@ from dam.core.world import World
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import Store
 from dam_fs.settings import FsSettings
-from dam_fs.storage import LocalStorage
+from dam_fs.storage import Storage
 
 
 class FileOperationsResource:
     """The world's store. It is checked against the database before its first use, and created with a new world."""
 
-    def __init__(self, storage: LocalStorage) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._checked = False
         self._lock = asyncio.Lock()
@@ -27,7 +28,7 @@ class FileOperationsResource:
     def root(self) -> str:
         return self._storage.root
 
-    async def storage(self, world: World, *, create: bool = True) -> LocalStorage:
+    async def storage(self, world: World, *, create: bool = True) -> Storage:
         """The store, ready to use; a new world's is made unless ``create`` is off.
 
         Raises ``StoreMissingError`` or ``StoreMismatchError``: where the database expects a store, none is ever made.
@@ -37,8 +38,17 @@ class FileOperationsResource:
                 self._checked = await self._check(world, create=create)
         return self._storage
 
-    def local_path(self, key: str) -> str:
-        """Where an object lies, without a look whether it does."""
+    def id_if_used(self) -> str | None:
+        """The id of a store that holds objects, whatever the database says; ``None`` for an empty one, or none."""
+        found = self._storage.read_id()
+        return None if found is None or self._storage.is_empty() else found
+
+    def open(self, key: str) -> BinaryIO:
+        """An object's bytes. Raises ``FileNotFoundError``."""
+        return self._storage.open(key)
+
+    def local_path(self, key: str) -> str | None:
+        """Where an object lies on this machine, if it does; without a look whether it is there."""
         return self._storage.local_path(key)
 
     def close(self) -> None:
@@ -67,8 +77,8 @@ class FileOperationsResource:
 
     async def _refuse_orphaned(self, world: World) -> None:
         """The id is on disk before the database knows it, so one of them alone is a fresh start only while the store is empty."""
-        found = await asyncio.to_thread(self._storage.read_id)
-        if found is None or await asyncio.to_thread(self._storage.is_empty):
+        found = await asyncio.to_thread(self.id_if_used)
+        if found is None:
             return
         async with world.reading() as session:
             if await session.scalar(select(Store.store_id)) is not None:

@@ -53,8 +53,28 @@ class Staged:
 class Storage(Protocol):
     """What the file plugin asks of a store. A key is the SHA-256 of an object in hexadecimal.
 
-    All methods block and may be called from several threads at once; those that write raise ``StorageError``.
+    All methods block and may be called from several threads at once; those that look for a store or write to it raise
+    ``StorageError``.
     """
+
+    @property
+    def root(self) -> str:
+        """Where the store is: what messages show, and no scan enters."""
+        ...
+
+    def read_id(self) -> str | None:
+        """The id that the store carries, or ``None`` where there is no store."""
+
+    def create(self) -> str:
+        """Makes a new store with a new id, durably, unless there is one; returns the id that it has."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether no object was ever put here."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what this process holds of the store; it can be used again."""
 
     def length(self, key: str) -> int | None:
         """Bytes of an object, or ``None`` where there is no such object."""
@@ -102,7 +122,7 @@ class LocalStorage:
     """
 
     def __init__(self, root: str) -> None:
-        self.root = os.path.abspath(root)
+        self._root = os.path.abspath(root)
         self._objects = f"{self.root}/objects"
         self._temporaries = f"{self.root}/tmp"  # noqa: S108  inside the store, not the system's
         self._numbers = count()
@@ -112,8 +132,11 @@ class LocalStorage:
 
     # -- identity
 
+    @property
+    def root(self) -> str:
+        return self._root
+
     def read_id(self) -> str | None:
-        """The id that the folder carries, or ``None`` where there is no store."""
         try:
             with open(f"{self.root}/{MARK}", encoding="utf-8") as mark:
                 found = json.load(mark)
@@ -126,7 +149,6 @@ class LocalStorage:
             raise StorageError(f"{self.root}/{MARK} is damaged: {e}; restore the file from a backup") from e
 
     def create(self) -> str:
-        """Makes a new store with a new id, durably, unless there is one; returns the id that it has."""
         temporary = f"{self.root}/{MARK}.{uuid.uuid4().hex[:8]}"
         try:
             os.makedirs(self._objects, mode=0o700, exist_ok=True)
@@ -146,7 +168,6 @@ class LocalStorage:
         return store_id
 
     def is_empty(self) -> bool:
-        """Whether no object was ever put here."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._objects) as entries:
             return next(entries, None) is None
         return True

@@ -54,15 +54,14 @@ class FileOpener:
             return None
         media_type, size = known
         digest = bytes.fromhex(location.content_identifier)
-        path = location.physical_path_or_key
+        place = location.physical_path_or_key
         if location.storage_type == StorageType.CAS:
-            path = self._files.local_path(path)
-            is_good = location.condition == LocationCondition.OK
-        else:
-            is_good = _is_unchanged(path, size, times.get((location.entity_id, location.location_key)))
-        if is_good:
-            return ContentSource(functools.partial(_open, path), size, media_type, digest, path)
-        return ContentSource(functools.partial(_refuse, path), size, media_type, digest)
+            if location.condition == LocationCondition.OK:
+                opening = functools.partial(self._files.open, place)
+                return ContentSource(opening, size, media_type, digest, self._files.local_path(place))
+        elif _is_unchanged(place, size, times.get((location.entity_id, location.location_key))):
+            return ContentSource(functools.partial(_open, place), size, media_type, digest, place)
+        return ContentSource(functools.partial(_refuse, place), size, media_type, digest)
 
 
 def _open(path: str) -> BinaryIO:

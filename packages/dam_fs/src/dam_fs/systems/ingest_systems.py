@@ -40,7 +40,7 @@ from dam_fs.records import Known, judge_references, known_content, mark_damaged,
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.settings import FsSettings
-from dam_fs.storage import LocalStorage, Staged
+from dam_fs.storage import Staged, Storage
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ async def add_assets(
 class Ingest:
     """One run of ``AddAssetsCommand``."""
 
-    def __init__(self, cmd: AddAssetsCommand, world: World, storage: LocalStorage, settings: FsSettings) -> None:
+    def __init__(self, cmd: AddAssetsCommand, world: World, storage: Storage, settings: FsSettings) -> None:
         self._cmd = cmd
         self._world = world
         self._storage = storage
@@ -230,13 +230,8 @@ class Ingest:
         work = []
         for item, analyzers in zip(items, wanted, strict=True):
             taken, entity_id = item.taken, item.known.entity_id if item.known else 0
-            path = (
-                taken.staged.path
-                if taken.staged
-                else self._storage.local_path(taken.key)
-                if self._cmd.copy
-                else taken.opened
-            )
+            stored = self._storage.local_path(taken.key) if self._cmd.copy else None
+            path = taken.staged.path if taken.staged else stored or taken.opened
             missing = due(analyzers, entity_id, taken.sha256, on_record) if entity_id else analyzers
             work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, shown(taken.path)))
         for item, found in zip(items, await analyses.run(work), strict=True):
@@ -411,7 +406,7 @@ def _status(item: Item, created: bool, *, copied: bool) -> OutcomeStatus:
     return OutcomeStatus.LINKED
 
 
-def protected_paths(cmd: AddAssetsCommand, world: World, storage: LocalStorage) -> list[str]:
+def protected_paths(cmd: AddAssetsCommand, world: World, storage: Storage) -> list[str]:
     """Paths that no scan enters: this world's own store and database, and those that the caller names."""
     return [*cmd.protected, storage.root, *world.database_files]
 
