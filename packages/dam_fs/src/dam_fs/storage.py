@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MARK = "dam-store.json"
 FORMAT = 1
+IS_WINDOWS = sys.platform == "win32"
+_STAGED_MODE = 0o600 if IS_WINDOWS else 0o400  # Windows flushes only what is open for writing
 SMALL = 8  # up to so many files are flushed one by one: a flush of the whole file system waits for everybody's writes
 
 
@@ -191,7 +193,9 @@ class LocalStorage:
     def stage(self) -> Staged:
         path = f"{self._own_folder()}/{next(self._numbers)}"
         try:
-            return Staged(path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o400))
+            return Staged(
+                path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), _STAGED_MODE)
+            )
         except OSError as e:
             raise storage_error(e, "write to") from e
 
@@ -270,7 +274,7 @@ class LocalStorage:
         if len(paths) > SMALL and _sync_file_system(self.root):
             return
         for path in paths:
-            fd = os.open(path, os.O_RDONLY)
+            fd = os.open(path, os.O_RDWR if IS_WINDOWS else os.O_RDONLY)
             try:
                 _flush(fd)
             finally:
@@ -321,6 +325,8 @@ def _sync_file_system(folder: str) -> bool:
 
 def _move(source: str, target: str) -> None:
     folder = os.path.dirname(target)
+    if IS_WINDOWS and os.path.exists(target):
+        os.chmod(target, 0o600)  # a read-only file cannot be replaced there
     try:
         os.replace(source, target)
     except FileNotFoundError:
@@ -329,6 +335,8 @@ def _move(source: str, target: str) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, mode=0o700)
         os.replace(source, target)
+    if IS_WINDOWS:
+        os.chmod(target, 0o400)
 
 
 def _discard(lock: "FileLock") -> None:
