@@ -1,5 +1,6 @@
 """One world: what hangs on it, and that two of them share nothing."""
 
+import asyncio
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.core import BaseCommand
 from dam.core.analysis import analyzer
+from dam.core.database import connect
 from dam.core.exceptions import DatabaseLockedError, DatabaseUnavailableError, NoHandlerError, NoResourceError
 from dam.core.stages import SystemStage
 from dam.core.system_params import MarkedEntityList
@@ -194,6 +196,18 @@ async def test_a_database_that_another_process_holds_is_explained(world: World) 
                 await transaction.create_entities(1)
     finally:
         other.close()
+
+
+async def test_two_that_open_a_new_database_at_once_both_get_it(tmp_path: Path) -> None:
+    async def open_new(url: str) -> None:
+        engine = connect(url)
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        await engine.dispose()
+
+    for attempt in range(30):
+        url = f"sqlite+aiosqlite:///{tmp_path}/{attempt}.db"
+        await asyncio.gather(open_new(url), open_new(url))
 
 
 def test_sample_files_hold_a_duplicate_and_an_empty_file(sample_files: SampleFiles) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError, SettingsError
 from dam.core.secrets import reveal
@@ -102,8 +104,7 @@ def _set_pragmas(connection: Any) -> None:
     connection.isolation_level = None  # we say BEGIN: the driver's own habit loses released savepoints
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    (mode,) = cursor.fetchone()
+    mode = _write_ahead(cursor)
     if mode != "wal":
         raise DatabaseUnavailableError(
             f"the database's file system refuses write-ahead logging (journal mode stayed {mode!r}), as network drives do; "
@@ -113,6 +114,21 @@ def _set_pragmas(connection: Any) -> None:
     for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "wal_autocheckpoint=8192"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> str:
+    """Asks for write-ahead logging; returns the mode that the database then has."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            (mode,) = cursor.fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as e:
+            # Of two that open a new database at once one is refused without any waiting: each holds what the other one needs.
+            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            await_only(asyncio.sleep(0.01))
 
 
 def _begin_sqlite(connection: Any) -> None:
