@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
-SCAN = 1024  # paths looked up in one statement
+SCAN = 2048  # paths looked up in one statement
 READ = 16  # files handed to a thread at once
 READ_BYTES = 32 << 20  # unless they are this large together
 
