@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,20 @@ from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
 from dam.core.analysis import Analyzer, analyzer
 from dam.core.content import ContentSource, OpenRequest
-from dam.core.exceptions import AnalyzerDefinitionError, DamError, HandlerConflictError
+from dam.core.exceptions import (
+    AnalyzerDefinitionError,
+    DamError,
+    HandlerConflictError,
+    NoSuchEntityError,
+    SystemDefinitionError,
+)
 from dam.core.query import Stale, query
 from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.models.core.base_component import PERSON, BaseComponent, Component, LayeredComponent, UniqueComponent
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
+from dam.system_events.analysis import EntitiesAnalysed
 from dam_test_utils.fixtures import MakeWorld
 
 HERE = str(Path(__file__).parent)
@@ -259,6 +267,62 @@ async def test_parameters_reach_the_compute(desk: Desk) -> None:
     assert (await on_record(world, entity_id)).parameters_digest == Algorithm("", 1, (("first", 2),)).parameters_digest
 
 
+@pytest.mark.parametrize("impossible", [2**70, "\ud800"], ids=["too large", "half a character"])
+async def test_facts_that_no_database_takes_are_one_failure_and_keep_the_others_from_nothing(
+    desk: Desk, impossible: Any
+) -> None:
+    def impossible_for_two(words: list[str]) -> Iterable[Component]:
+        return count(words) if len(words) != 2 else [WordCount(count=impossible)]
+
+    world = await desk.world(counting(components=impossible_for_two))
+    one, two, three = [await desk.add(world, text) for text in ("one", "one two", "one two three")]
+    events = [event async for event in world.execute_stage(EXTRACTION)]
+    assert await counts(world) == {one: 1, three: 3}
+    row = await on_record(world, two)
+    assert (row.status, row.failure) == ("failed", "data")
+    assert "it cannot be stored: " in str(row.error)
+    assert EntitiesAnalysed(3, 1) in events
+
+
+async def test_a_file_that_changes_while_it_is_analysed_says_nothing_about_its_content(desk: Desk) -> None:
+    world = await desk.world(counting())
+    entity_id = await desk.add(world, "one two")
+
+    async def changing(_request: OpenRequest, rows: Sequence[Place]) -> list[ContentSource | None]:
+        path = rows[0].path
+        return [ContentSource(partial(open_place, path), 7, "text/plain", b"d" * 32, path, is_current=lambda: False)]
+
+    world.register_opener(Place, changing)
+    await world.execute_stage(EXTRACTION)
+    row = await on_record(world, entity_id)
+    assert (row.failure, row.error, row.input_digest) == ("unreachable", "the file changed while it was analysed", None)
+    assert await counts(world) == {}
+
+
+async def test_content_that_was_away_is_looked_at_when_it_is_back(desk: Desk) -> None:
+    world = await desk.world(counting())
+    entity_id = await desk.add(world, "one two")
+    file = desk.folder / f"{entity_id}.txt"
+    file.rename(desk.folder / "away")
+    await world.execute_stage(EXTRACTION)
+    assert (await on_record(world, entity_id)).failure == "unreachable"
+    (desk.folder / "away").rename(file)
+    async with world.transaction() as transaction:
+        transaction.add(entity_id, NeedsMetadataExtractionComponent())
+    await world.execute_stage(EXTRACTION)
+    assert await counts(world) == {entity_id: 2}
+
+
+async def test_an_entity_without_content_and_one_that_is_not_there_are_told_apart(desk: Desk) -> None:
+    world = await desk.world(counting())
+    async with world.transaction() as transaction:
+        bare = await transaction.create_entity()
+    await world.dispatch_command(CountWords(bare))
+    assert (await on_record(world, bare)).error == "the content cannot be reached: it is stored nowhere"
+    with pytest.raises(NoSuchEntityError, match="entity 99999"):
+        await world.dispatch_command(CountWords(99999))
+
+
 # -- what facts may become
 
 
@@ -405,6 +469,32 @@ async def test_all_mistakes_of_an_analyzer_are_one_refusal(world: World) -> None
     with pytest.raises(AnalyzerDefinitionError) as refused:
         world.register_analyzer(declared)
     assert len(str(refused.value).splitlines()) == 5
+
+
+async def test_two_analyzers_cannot_own_the_same_facts_of_the_same_media_types(world: World) -> None:
+    declare: Any = analyzer
+
+    def counter(name: str, accepts: str, *produces: type[Component]) -> Analyzer[list[str]]:
+        declared = declare(Algorithm(name, 1), compute=ref("computes:words"), accepts=(accepts,), produces=produces)
+        found: Analyzer[list[str]] = declared(count)
+        return found
+
+    world.register_analyzer(counter("test.first", "text/*", WordCount, Title))
+    world.register_analyzer(counter("test.elsewhere", "image/png", WordCount))
+    world.register_analyzer(counter("test.another_layer", "text/plain", Title))
+    with pytest.raises(AnalyzerDefinitionError, match=r"WordCount is what 'test\.first' produces"):
+        world.register_analyzer(counter("test.second", "text/plain", WordCount))
+
+
+async def test_a_stage_that_no_system_runs_is_refused_once_the_world_is_complete(world: World) -> None:
+    class Nobody(Enum):
+        CARES = "cares"
+
+    world.register_analyzer(counting(stage=Nobody.CARES))
+    with pytest.raises(
+        SystemDefinitionError, match=r"cannot run analyzer 'test\.words'\n  stage Nobody\.CARES: no system"
+    ):
+        world.check_systems()
 
 
 async def test_two_analyzers_cannot_have_one_name(world: World) -> None:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped
 
 from dam.commands.analysis_commands import AnalysisCommand
@@ -419,3 +419,28 @@ async def test_a_queue_without_a_marker_is_refused_before_anything_runs(world: W
 
 async def test_the_core_stage_runs_nothing_in_a_world_without_analyzers(world: World) -> None:
     assert await world.execute_stage(SystemStage.METADATA_EXTRACTION).get_all_results() == []
+
+
+async def test_systems_that_wait_for_the_same_marker_see_the_same_entities(make_world: MakeWorld) -> None:
+    class Shared(MarkerComponent):
+        __tablename__ = "test_systems_shared"
+
+    seen: dict[str, list[int]] = {"first": [], "second": []}
+
+    @system(on_stage=SystemStage.METADATA_EXTRACTION)
+    async def first(entities: MarkedEntityList[Shared]) -> None:
+        seen["first"] += entities
+
+    @system(on_stage=SystemStage.METADATA_EXTRACTION)
+    async def second(entities: MarkedEntityList[Shared]) -> None:
+        seen["second"] += entities
+
+    world = await make_world(components=[Shared], systems=[first, second])
+    async with world.transaction() as transaction:
+        ids = await transaction.create_entities(600)
+        for entity_id in ids:
+            transaction.add(entity_id, Shared())
+    await world.execute_stage(SystemStage.METADATA_EXTRACTION)
+    assert seen == {"first": ids, "second": ids}
+    async with world.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(Shared)) == 0

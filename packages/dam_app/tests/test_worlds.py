@@ -281,3 +281,11 @@ async def test_setting_up_twice_changes_nothing_the_second_time(database: Path) 
 def test_a_world_whose_plugin_is_gone_is_protected_all_the_same(home: Path) -> None:
     (home / "dam.toml").write_text('[worlds.b]\ndatabase_url = "sqlite+aiosqlite:///b.db"\nplugins = ["gone"]\n')
     assert {str(home / "b.db"), str(home / "b-store")} <= set(protected_paths(load_configuration()))
+
+
+async def test_a_world_can_be_opened_twice_at_once_and_each_closes_its_own(home: Path) -> None:
+    async with open_world() as first:
+        async with open_world() as second:
+            assert first is not second
+        async with first.transaction() as transaction:
+            await transaction.create_entity()

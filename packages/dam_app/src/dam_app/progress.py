@@ -4,11 +4,14 @@ import asyncio
 import sys
 import time
 from collections import Counter
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dam.core.stages import SystemStage
 from dam.core.world import World
+from dam.system_events.analysis import EntitiesAnalysed
+from dam_app.answers import answers
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
 from dam_fs.commands import AssetOutcome, FilesCounted, OutcomeStatus
@@ -68,8 +71,10 @@ class IngestReport:
         """Runs the stage after it; interrupting leaves the rest marked for the next time."""
         if self._stop.is_set():
             return
-        async with world.execute_stage(SystemStage.METADATA_EXTRACTION) as events:
-            async for _ in events:
+        async with aclosing(world.execute_stage(SystemStage.METADATA_EXTRACTION).answered(answers())) as events:
+            async for event in events:
+                if isinstance(event, EntitiesAnalysed):
+                    self._failed_analyses += event.analyses_failed
                 if self._stop.is_set():
                     break
 

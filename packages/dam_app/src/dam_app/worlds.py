@@ -40,7 +40,7 @@ async def opened(
         await _prepare(world, say, str(configuration.home), setup=setup)
         yield world
     finally:
-        await close_world(name)
+        await close_world(world)
 
 
 def build(description: WorldDescription) -> World:

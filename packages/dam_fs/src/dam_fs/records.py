@@ -72,7 +72,9 @@ async def unchanged(world: World, storage: Storage, candidates: Sequence[Found],
         .where(source.path_key.in_(by_key), location.condition == LocationCondition.OK)
     )
     async with world.reading() as session:
-        rows = (await (await session.connection()).execute(query)).all()  # past the ORM, which doubles the cost of a row
+        rows = (
+            await (await session.connection()).execute(query)
+        ).all()  # past the ORM, which doubles the cost of a row
     return await asyncio.to_thread(_confirmed, rows, by_key, storage, copied)
 
 

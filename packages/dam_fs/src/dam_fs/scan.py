@@ -32,6 +32,15 @@ def mtime_of(status: os.stat_result) -> int:
     return min(max(status.st_mtime_ns, -(2**63)), 2**63 - 1)
 
 
+def is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:
+    """Whether a file is still as it was; where its time is not known, of the same length."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return status.st_size == size and mtime_ns in (None, mtime_of(status))
+
+
 class LeftOut(NamedTuple):
     """Something that is not added. ``failed`` says that it should have been."""
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
@@ -18,8 +18,9 @@ from dam.analysis.algorithm import Algorithm
 from dam.analysis.jobs import Compute, Failure, Job, Limits
 from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
+from dam.core.bisection import in_halves
 from dam.core.content import ContentSource
-from dam.core.exceptions import AnalyzerDefinitionError
+from dam.core.exceptions import AnalyzerDefinitionError, NoSuchEntityError
 from dam.core.transaction import WorldTransaction, parts
 from dam.models.config import WorldConfig
 from dam.models.core.base_component import (
@@ -82,6 +83,7 @@ def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> An
     if not isinstance(candidate, Analyzer):
         raise AnalyzerDefinitionError(f"{candidate!r} is not an analyzer; declare it with @analyzer(Algorithm(…), …)")
     problems = []
+    problems += [_taken(component, other) for other in registered for component in _shared(candidate, other)]
     if any(other.algorithm.name == candidate.algorithm.name and other != candidate for other in registered):
         problems.append(f"another analyzer has the name {candidate.algorithm.name!r} already")
     if not candidate.accepts or not all(pattern.count("/") == 1 or pattern == "*" for pattern in candidate.accepts):
@@ -108,6 +110,25 @@ def is_component_class(thing: object) -> bool:
     return isinstance(thing, type) and issubclass(thing, Component)
 
 
+def _shared(one: Analyzer[Any], other: Analyzer[Any]) -> Iterator[type[Component]]:
+    """Classes of which each would take the other's rows away when it looks again. Layers can be shared: each is one source's."""
+    if one != other and any(_overlap(a, b) for a in one.accepts for b in other.accepts):
+        for component in one.produces:
+            if component in other.produces and not issubclass(component, LayeredComponent):
+                yield component
+
+
+def _overlap(one: str, other: str) -> bool:
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
+
+
+def _taken(component: type[Component], other: Analyzer[Any]) -> str:
+    return (
+        f"{component.__name__} is what {other.algorithm.name!r} produces of the same media types, and an analyzer owns what it "
+        "produces; let one of them do it, or make it a LayeredComponent"
+    )
+
+
 def _takes_one(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(object())
@@ -123,13 +144,19 @@ class Analysis:
     analyzer: Analyzer[Any]
     facts: Any = None
     error: str | None = None
+    failure: str | None = None  # its kind, as in DerivationComponent
     input_digest: bytes | None = None
     again: bool = False
+
+    def fail(self, kind: str, error: str) -> None:
+        """The facts do not count, whatever they are."""
+        self.facts, self.failure, self.error = None, kind, error
 
 
 @dataclass(frozen=True)
 class Work:
-    """One blob on local disk and the analyzers that are to look at it; ``shown`` is its name in error texts."""
+    """One blob on local disk and the analyzers that are to look at it; ``shown`` is its name in error texts, and
+    ``is_current`` tells of a file that anybody may change whether nobody has."""
 
     path: str
     size: int
@@ -137,6 +164,7 @@ class Work:
     analyzers: Sequence[Analyzer[Any]]
     digest: bytes | None = None
     shown: str = ""
+    is_current: Callable[[], bool] | None = None
 
 
 class Analyses:
@@ -189,20 +217,32 @@ class Analyses:
         ]
         if not any(job.computes for job in jobs):
             return [[] for _ in jobs]
+        answers = await self.pool.run(jobs)
         return [
-            [
-                Analysis(a, error=found.message, input_digest=w.digest)
-                if isinstance(found, Failure)
-                else Analysis(a, facts=found, input_digest=w.digest)
-                for a, found in zip(w.analyzers, of_one, strict=True)
-            ]
-            for w, of_one in zip(work, await self.pool.run(jobs), strict=True)
+            [_analysis(analyzer, found, w) for analyzer, found in zip(w.analyzers, of_one, strict=True)]
+            for w, of_one in zip(await asyncio.to_thread(_looked_at_again, work), answers, strict=True)
         ]
 
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
+
+
+def _looked_at_again(work: Sequence[Work]) -> list[Work]:
+    """Without the digests of files that were changed while they were analysed: nobody knows which bytes were seen."""
+    return [replace(w, digest=None) if w.is_current is not None and not w.is_current() else w for w in work]
+
+
+def _analysis(analyzer: Analyzer[Any], found: object, work: Work) -> Analysis:
+    analysis = Analysis(analyzer, input_digest=work.digest)
+    if isinstance(found, Failure):
+        analysis.fail(found.kind, found.message)
+    elif work.digest is None and work.is_current is not None:
+        analysis.fail("unreachable", "the file changed while it was analysed")
+    else:
+        analysis.facts = found
+    return analysis
 
 
 async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Sequence[Analysis]]]) -> None:
@@ -214,16 +254,16 @@ async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Seque
     outdated: dict[type[Component], set[int]] = {}
     for entity_id, analyses in found:
         for analysis in analyses:
-            components, error = [], analysis.error
-            if error is None:
+            components: list[Component] = []
+            if analysis.error is None:
                 try:
                     components = _components(analysis)
                 except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
-                    analysis.error = error = f"{type(e).__name__}: {e}"[:500]
-            if analysis.again and error is None:
+                    analysis.fail("error", f"{type(e).__name__}: {e}"[:500])
+            if analysis.again and analysis.error is None:
                 for cls in _outdated(analysis.analyzer, components):
                     outdated.setdefault(cls, set()).add(entity_id)
-            facts.append((entity_id, [*components, _derivation(analysis, error)]))
+            facts.append((entity_id, [*components, _derivation(analysis)]))
     for cls, entity_ids in outdated.items():
         await transaction.remove_components(cls, sorted(entity_ids))
     for entity_id, components in facts:
@@ -239,15 +279,16 @@ def _outdated(analyzer: Analyzer[Any], components: Sequence[Component]) -> Itera
             yield cls
 
 
-def _derivation(analysis: Analysis, error: str | None) -> DerivationComponent:
+def _derivation(analysis: Analysis) -> DerivationComponent:
     algorithm = analysis.analyzer.algorithm
     return DerivationComponent(
         algorithm=algorithm.name,
         version=algorithm.version,
         input_digest=analysis.input_digest,
         parameters_digest=algorithm.parameters_digest,
-        status="ok" if error is None else "failed",
-        error=error,
+        status="ok" if analysis.error is None else "failed",
+        failure=analysis.failure,
+        error=analysis.error,
     )
 
 
@@ -296,8 +337,9 @@ async def analyse_entities(
     *,
     depth: int = 0,
     force: bool = False,
-) -> None:
-    """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
+) -> int:
+    """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded. Returns how many analyses
+    failed.
 
     What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
     is a failure of each analyzer that wants it.
@@ -309,23 +351,27 @@ async def analyse_entities(
     found: list[tuple[int, Sequence[Analysis]]] = []
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         for entity_id, ways in sources.items():
-            wanting = [a for a in analyzers if ways and a.wants(ways[0].media_type or "")]
-            if wanting := due(wanting, entity_id, ways[0].digest, known) if wanting else []:
+            wanting = [a for a in analyzers if not ways or a.wants(ways[0].media_type or "")]
+            if wanting := due(wanting, entity_id, ways[0].digest if ways else None, known) if wanting else []:
                 try:
-                    path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
-                    work[entity_id] = _work(path, ways[0], wanting, entity_id)
+                    way, path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
+                    work[entity_id] = _work(path, way, wanting, entity_id)
                 except OSError as e:
-                    error = f"the content cannot be reached: {e.strerror}"
-                    found.append(
-                        (entity_id, [Analysis(a, error=error) for a in wanting])
-                    )  # nobody saw any bytes: no digest
+                    found.append((entity_id, [_unreachable(analyzer, e) for analyzer in wanting]))
         computed = await world.analyses.run(list(work.values()))
     found += zip(work, computed, strict=True)
-    await _store(world, found)
+    return await _store(world, found)
 
 
 def _work(path: str, way: ContentSource, analyzers: Sequence[Analyzer[Any]], entity_id: int) -> Work:
-    return Work(path, os.path.getsize(path), way.media_type or "", analyzers, way.digest, f"entity {entity_id}")
+    size, shown = os.path.getsize(path), f"entity {entity_id}"
+    return Work(path, size, way.media_type or "", analyzers, way.digest, shown, way.is_current)
+
+
+def _unreachable(analyzer: Analyzer[Any], error: OSError) -> Analysis:
+    analysis = Analysis(analyzer)  # nobody saw any bytes: no digest
+    analysis.fail("unreachable", f"the content cannot be reached: {error.strerror}")
+    return analysis
 
 
 async def analyse_stream(world: "World", entity_id: int, stream: BinaryIO, analyzers: Sequence[Analyzer[Any]]) -> None:
@@ -339,27 +385,50 @@ async def analyse_stream(world: "World", entity_id: int, stream: BinaryIO, analy
     await _store(world, [(entity_id, found)])
 
 
-async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]) -> None:
+async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]) -> int:
+    """Writes all of it; facts that cannot be stored are failures of their analyses. Returns how many failed."""
     if not found:
-        return
+        return 0
     async with world.transaction() as transaction:
+
+        async def write(part: Sequence[tuple[int, Sequence[Analysis]]]) -> list[None]:
+            async with transaction.savepoint():
+                await record(transaction, part)
+            return []
+
+        async def give_up(one: tuple[int, Sequence[Analysis]], why: str) -> list[None]:
+            entity_id, analyses = one
+            if all(analysis.error is not None for analysis in analyses):
+                raise NoSuchEntityError(f"the analyses of entity {entity_id} cannot be recorded: {why}; is it there?")
+            fail_all(analyses, why)
+            return await in_halves([one], write, give_up)
+
         looked = await recorded(transaction.session, [entity_id for entity_id, _ in found], world.analyses)
         for entity_id, analyses in found:
             for analysis in analyses:
                 analysis.again = (entity_id, analysis.analyzer.algorithm.name) in looked
-        await record(transaction, found)
+        await in_halves(found, write, give_up)
+    return sum(analysis.error is not None for _, analyses in found for analysis in analyses)
 
 
-def _local(ways: Sequence[ContentSource], copy: str) -> str:
-    """A local file with the content: one that is there, or a copy at ``copy``. Raises the last way's ``OSError``."""
+def fail_all(analyses: Iterable[Analysis], why: str) -> None:
+    """Their facts cannot be stored together, and nobody knows whose fault it is."""
+    for analysis in analyses:
+        if analysis.error is None:
+            analysis.fail("data", why)
+
+
+def _local(ways: Sequence[ContentSource], copy: str) -> tuple[ContentSource, str]:
+    """A way to the content, and a local file with it: one that is there, or a copy at ``copy``. Raises the last way's
+    ``OSError``."""
     error: OSError = FileNotFoundError(2, "it is stored nowhere")
     for way in ways:
         try:
             if way.path is not None:
                 os.stat(way.path)
-                return way.path
+                return way, way.path
             with way.open() as stream:
-                return _copy(stream, copy)
+                return way, _copy(stream, copy)
         except OSError as e:
             error = e
     raise error

@@ -29,7 +29,8 @@ class ContentSource:
     """One way to the bytes of an entity; nothing is opened yet.
 
     ``open`` may block and may raise ``OSError``. ``path`` is a local file with exactly these bytes, where there is one;
-    ``digest`` says which bytes they are (SHA-256), ``size`` how many.
+    ``digest`` says which bytes they are (SHA-256), ``size`` how many. ``is_current`` tells of a file that anybody may change
+    whether nobody has.
     """
 
     open: Callable[[], BinaryIO]
@@ -38,6 +39,7 @@ class ContentSource:
     digest: bytes | None = None
     path: str | None = None
     seekable: bool = True
+    is_current: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,11 @@
 import asyncio
 import sqlite3
 import time
+import weakref
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import aiosqlite
 from sqlalchemy import URL, event, make_url
@@ -13,7 +16,13 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError, SettingsError
+from dam.core.exceptions import (
+    DamError,
+    DatabaseLockedError,
+    DatabaseUnavailableError,
+    SelfDeadlockError,
+    SettingsError,
+)
 from dam.core.secrets import reveal
 from dam.models.config import Secret
 
@@ -34,7 +43,7 @@ def connect(database_url: str, password: Secret | None = None) -> AsyncEngine:
         ) from e
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, WeakKeyDictionary()))
         event.listen(engine.sync_engine, "handle_error", partial(_explain_sqlite, engine.url.database))
     return engine
 
@@ -79,8 +88,18 @@ def _bad_url(shown: str) -> str:
     return f"database_url={shown!r} is not a database that dam knows; allowed are sqlite+aiosqlite:///FILE and postgresql+asyncpg://…"
 
 
+class _Connection(sqlite3.Connection):
+    """Gives its locks back when it is closed, also in the middle of a statement: a task that was cancelled leaves one open, and
+    SQLite keeps a closed connection, transaction and all, until its last statement is gone."""
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):  # whatever stands in the way of a rollback, closing is the better one
+            self.rollback()
+        super().close()
+
+
 async def _open_sqlite(*args: Any, **kw: Any) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(*args, **kw)
+    connection = aiosqlite.connect(*args, factory=_Connection, **kw)
     thread = connection._thread  # noqa: SLF001  SQLAlchemy, in whose place this stands, makes it a daemon as well
     thread.daemon = True
     try:
@@ -131,14 +150,40 @@ def _write_ahead(cursor: Any) -> str:
             await_only(asyncio.sleep(0.01))
 
 
-def _begin_sqlite(connection: Any) -> None:
+Writing: TypeAlias = "WeakKeyDictionary[asyncio.Task[Any], weakref.ref[aiosqlite.Connection]]"
+"""Task → the connection on which it began to write last."""
+
+
+def _begin_sqlite(writing: Writing, connection: Any) -> None:
     # Read, then write, in a deferred transaction fails at once when somebody else wrote in between, whatever the timeout.
     # Reading takes no transaction: each statement sees what is committed, and no old snapshot keeps the log from shrinking.
     options = connection.get_execution_options()
     if options.get("dam_migrating"):  # a table is altered by copying and dropping it, which would cascade
         connection.connection.dbapi_connection.cursor().execute("PRAGMA foreign_keys=OFF")
     if not options.get("dam_reading"):
+        _refuse_self_deadlock(writing, connection.connection.driver_connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _refuse_self_deadlock(writing: Writing, connection: aiosqlite.Connection) -> None:
+    """A task that holds the write lock on one connection would wait a minute for it on another one, in vain."""
+    task = asyncio.current_task()
+    if task is None:
+        return
+    held = writing[task]() if task in writing else None
+    if held is not None and held is not connection and _is_writing(held):
+        raise SelfDeadlockError(
+            "this task holds an open transaction and would wait for itself; dispatch on transaction.world to be part of it, "
+            "or when it is over"
+        )
+    writing[task] = weakref.ref(connection)
+
+
+def _is_writing(connection: aiosqlite.Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except ValueError:  # it is closed
+        return False
 
 
 _SQLITE: dict[int, tuple[type[DamError], str]] = {

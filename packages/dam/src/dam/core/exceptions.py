@@ -107,6 +107,18 @@ class PoolClosedError(DamError):
     code = "DAM209"
 
 
+class NoSuchEntityError(DamError):
+    """An entity is asked for that is not in this world; ``dam-cli ls`` lists what is."""
+
+    code = "DAM212"
+
+
+class SelfDeadlockError(DamError):
+    """A task would wait for its own open transaction; dispatch on ``transaction.world``, or after the transaction."""
+
+    code = "DAM213"
+
+
 class SystemRunError(DamError):
     """A system failed while it ran; ``system_name`` says which, ``__cause__`` is its own error."""
 
@@ -122,7 +134,7 @@ class StageExecutionError(SystemRunError):
 
 
 class EventHandlingError(SystemRunError):
-    """A listener of an event failed; if the event followed a commit, the change itself is committed."""
+    """A listener of an event failed; the others were called all the same. One that follows a commit is logged instead."""
 
     code = "DAM211"
 

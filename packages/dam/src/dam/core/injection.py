@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 
 if TYPE_CHECKING:
     from dam.core.runs import RunRecord
+    from dam.core.system_params import MarkedEntityList
     from dam.core.world import World
     from dam.events import Event
+    from dam.models.core.base_component import MarkerComponent
 
 Lifetime = Literal["scope", "call"]
 
@@ -53,7 +55,8 @@ class Scope:
     run: "RunRecord"
     parent: "Scope | None" = None
     whole: bool = False  # nothing of the run comes after this scope
-    idle: bool = False  # its system had nothing to do
+    idle: bool = True  # none of its systems had anything to do
+    batches: "dict[type[MarkerComponent], MarkedEntityList[Any]]" = field(default_factory=dict)
     announcements: "list[Event]" = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     instances: dict[Need, Any] = field(default_factory=dict)

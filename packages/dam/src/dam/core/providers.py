@@ -67,6 +67,7 @@ def _missing_resource(world: "World", need: Need) -> str | None:
 @asynccontextmanager
 async def _transaction(scope: Scope, _need: Need) -> AsyncIterator[WorldTransaction]:
     async with open_transaction(scope.world.engine, scope.run, whole=scope.whole) as transaction:
+        transaction.bind(scope.world.bound(scope))
         scope.instances[_SESSION] = transaction.session  # rather than an outer scope's, which sees nothing of this one
         yield transaction
         scope.announcements = transaction.announcements
@@ -91,9 +92,13 @@ async def _context(scope: Scope, _need: Need) -> AsyncIterator[WorldContext]:
 @asynccontextmanager
 async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[Any]]:
     (marker,) = need.arguments
+    if marker in scope.batches:  # systems that wait for the same marker get the same entities
+        yield scope.batches[marker]
+        return
     async with scope.world.bound(scope).reading() as session:  # markers that the scope itself wrote or took off count
         query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
-        yield MarkedEntityList(await session.scalars(query))
+        scope.batches[marker] = MarkedEntityList(await session.scalars(query))
+        yield scope.batches[marker]
 
 
 def _wrong_marker(_world: "World", need: Need) -> str | None:

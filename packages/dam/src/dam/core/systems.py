@@ -2,8 +2,9 @@
 
 import difflib
 import inspect
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -35,6 +36,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., Any])
+
+logger = logging.getLogger(__name__)
 
 _SPEC = "__dam_system__"
 ORIGIN = "__dam_origin__"
@@ -104,16 +107,12 @@ class System:
         """Calls the function and gives its stream; ``None`` where its queues are empty and there is nothing to call it for."""
         async with AsyncExitStack() as stack:
             arguments = await self.plan.arguments(scope, stack)
-            batches = {marker: arguments[name] for name, marker in self.queues.items()}
-            if batches and not any(batches.values()):
+            if self.queues and not any(arguments[name] for name in self.queues):
                 yield None
                 return
             outcome = self.fn(**arguments)
             async with aclosing(outcome if inspect.isasyncgen(outcome) else _once(outcome)) as stream:
                 yield stream
-            for marker, batch in batches.items():
-                transaction: WorldTransaction = await scope.get(TRANSACTION)
-                await transaction.remove_components(marker, batch)
 
 
 async def _once(outcome: Coroutine[Any, Any, Any]) -> AsyncGenerator[Any, Any]:
@@ -165,7 +164,9 @@ class WorldScheduler:
 
     def run_event(self, world: "World", announcement: Event) -> AsyncGenerator[Any, Any]:
         name, listeners = type(announcement).__name__, self._by_trigger.get(type(announcement), [])
-        return _run(world, name, self._once_each(world, announcement, listeners), EventHandlingError)
+        if world.scope is not None:  # part of what announced it, and of its transaction
+            return _run(world, name, self._once_each(world, announcement, listeners), EventHandlingError)
+        return _run(world, name, self._one_by_one(world, announcement, listeners), EventHandlingError)
 
     def run_stage(self, world: "World", stage: Enum) -> AsyncGenerator[Any, Any]:
         return _run(world, stage.name, self._batches(world, stage), StageExecutionError)
@@ -176,16 +177,25 @@ class WorldScheduler:
 
         return units
 
-    def _batches(self, world: "World", stage: Enum) -> "Units":
-        """A scope for each batch, until a system's queues are empty."""
+    def _one_by_one(self, world: "World", trigger: object, systems: Sequence[System]) -> "Units":
+        """A scope for each: what one of them does wrong is not undone for the others."""
 
         def units(run: RunRecord) -> Iterator[tuple[Scope, Sequence[System]]]:
-            for each in self._by_trigger.get(stage, []):
+            for each in systems:
+                yield Scope(world, trigger, run), [each]
+
+        return units
+
+    def _batches(self, world: "World", stage: Enum) -> "Units":
+        """A scope for each batch, until the queues are empty. Systems that wait for the same marker share its batches."""
+
+        def units(run: RunRecord) -> Iterator[tuple[Scope, Sequence[System]]]:
+            for group in _sharing_queues(self._by_trigger.get(stage, [])):
                 scope = Scope(world, stage, run, world.scope)
-                yield scope, [each]
-                while each.queues and not scope.idle:
+                yield scope, group
+                while group[0].queues and not scope.idle:
                     scope = Scope(world, stage, run, world.scope)
-                    yield scope, [each]
+                    yield scope, group
 
         return units
 
@@ -198,31 +208,69 @@ async def _run(
 ) -> AsyncGenerator[Any, Any]:
     """Runs systems scope by scope: the one loop through which every event and every answer passes."""
     run = world.scope.run if world.scope else RunRecord(world.actor, name)
+    failed: list[EventHandlingError] = []
     try:
         for scope, systems in units(run):
-            async with entered(scope):
-                for each in systems:
-                    async with each.call(scope) as stream:
-                        scope.idle = stream is None
-                        answer = None
-                        while stream is not None:
-                            try:
-                                event = await stream.asend(answer)
-                            except StopAsyncIteration:
-                                break
-                            except Exception as e:
-                                if failure is None:
-                                    raise
-                                raise failure(name, each.name, e) from e
-                            if isinstance(event, BaseRequest):
-                                _refuse_while_writing(scope, each, event)
-                            answer = yield event
+            with _kept(failed, world):
+                async with entered(scope):
+                    for each in systems:
+                        async with each.call(scope) as stream:
+                            scope.idle &= stream is None
+                            answer = None
+                            while stream is not None:
+                                try:
+                                    event = await stream.asend(answer)
+                                except StopAsyncIteration:
+                                    break
+                                except Exception as e:
+                                    if failure is None:
+                                        raise
+                                    raise failure(name, each.name, e) from e
+                                if isinstance(event, BaseRequest):
+                                    _refuse_while_writing(scope, each, event)
+                                answer = yield event
+                    await _take_markers_off(scope)
     except BaseException as e:
         if world.scope is None:
             await run.finish(world.engine, *ended(e))
         raise
     if world.scope is None:
-        await run.finish(world.engine, "done")
+        await run.finish(world.engine, *(ended(failed[0]) if failed else ("done",)))
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def _kept(failed: list[EventHandlingError], world: "World") -> Iterator[None]:
+    """A listener that fails by itself keeps none of the others from listening; its failure is raised after them."""
+    try:
+        yield
+    except EventHandlingError as e:
+        if world.scope is not None:
+            raise
+        failed.append(e)
+
+
+async def _take_markers_off(scope: Scope) -> None:
+    """What all systems of the scope have seen, in the transaction in which they saw it."""
+    for marker, batch in scope.batches.items():
+        if batch:
+            transaction: WorldTransaction = await scope.get(TRANSACTION)
+            await transaction.remove_components(marker, batch)
+
+
+def _sharing_queues(systems: Sequence[System]) -> list[list[System]]:
+    """Systems without a queue alone, and the others together with those that wait for a marker of theirs."""
+    groups: list[list[System]] = []
+    for each in systems:
+        markers = set(each.queues.values())
+        sharing = [group for group in groups if markers & {m for other in group for m in other.queues.values()}]
+        if sharing:
+            sharing[0] += [*(other for group in sharing[1:] for other in group), each]
+            groups = [group for group in groups if group not in sharing[1:]]
+        else:
+            groups.append([each])
+    return groups
 
 
 def ended(error: BaseException) -> tuple[str, BaseException]:
@@ -241,16 +289,13 @@ async def entered(scope: Scope) -> AsyncIterator[None]:
         if joined is not None:
             joined.doom(e)
         raise
-    failures: list[EventHandlingError] = []
-    for announcement in scope.announcements:  # all of them, whatever becomes of one
+    for announcement in scope.announcements:
         try:
             await scope.world.root.dispatch_event(announcement)
-        except EventHandlingError as e:
-            failures.append(e)
-        except DamError as e:  # it asked something, and after a commit there is nobody to answer
-            failures.append(EventHandlingError(type(announcement).__name__, "a listener", e))
-    if failures:
-        raise failures[0]
+        except (
+            DamError
+        ):  # what was announced is committed: whoever did it must not be told that it failed, and do it again
+            logger.exception("a listener of %s failed", type(announcement).__name__)
 
 
 def _refuse_while_writing(scope: Scope, asking: System, request: BaseRequest) -> None:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, delete, event, select, update
 from sqlalchemy.exc import InvalidRequestError
@@ -25,6 +25,9 @@ from dam.models.core.base_component import EFFECTIVE, Component, LayeredComponen
 from dam.models.entity import Entity
 
 C = TypeVar("C", bound=Component)
+if TYPE_CHECKING:
+    from dam.core.world import World
+
 T = TypeVar("T")
 
 MANY = 1000  # values in one IN: well below every database's limit of bound parameters
@@ -61,8 +64,20 @@ class WorldTransaction:
         self._begun = False
         self._holds_run = False
         self._layered: dict[type[LayeredComponent], set[int]] = {}
+        self._world: World | None = None
         event.listen(session.sync_session, "do_orm_execute", self._before_query)
         event.listen(session.sync_session, "before_flush", self._stamp)
+
+    @property
+    def world(self) -> "World":
+        """The world as seen from inside: what is dispatched on it is part of this transaction."""
+        if self._world is None:
+            raise LookupError("this transaction was opened without a world")
+        return self._world
+
+    def bind(self, world: "World") -> None:
+        """Says which view of the world is the inside of this transaction."""
+        self._world = world
 
     # -- entities
 
@@ -356,8 +371,15 @@ class WorldTransaction:
             for keep in (True, False):
                 if rows := [pending.values for pending in ordered if pending.keep is keep]:
                     connection.execute(shape_of(cls).write_statement(self._dialect, keep=keep), rows)
+            self._show_written(session, cls, {pending.values["entity_id"] for pending in ordered})
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
+
+    def _show_written(self, session: Session, cls: type[Component], entity_ids: set[int]) -> None:
+        """Rows that the session knows as objects, and that were written past these by a key that is not theirs."""
+        if not shape_of(cls).identity:
+            for held in [c for c in session.identity_map.values() if type(c) is cls and c.entity_id in entity_ids]:
+                session.refresh(held)
 
     def _materialise(self, session: Session, cls: type[LayeredComponent], entity_ids: set[int]) -> None:
         """Writes the effective rows anew: for every column the word of the most trusted layer that has one."""

@@ -153,6 +153,12 @@ class World:
             for name, provider in each.plan.providers.items()
             if provider.problem and (problem := provider.problem(self, each.plan.needs[name]))
         ]
+        stages = {each.trigger for each in self.scheduler.systems}
+        problems += [
+            f"cannot run analyzer {each.algorithm.name!r}\n  stage {each.stage}: no system of this world runs its analyzers"
+            for each in self.analyses
+            if each.stage is not None and each.stage not in stages
+        ]
         if problems:
             raise SystemDefinitionError("\n".join(problems) + "\n  see docs/reference/errors.md#dam103")
 

@@ -20,7 +20,7 @@ def create_world_from_components(
     plugins: Iterable[type[Plugin]] | None = None,
     base: Path | None = None,
 ) -> World:
-    """Builds a world and registers it under its name.
+    """Builds a world and registers it under its name, in the place of an earlier one, which stays its owner's to close.
 
     ``components`` hold one ``WorldConfigComponent`` and, for each plugin that the world has, its settings component.
     ``plugins`` are the classes to choose from (default: all installed ones); relative paths are taken from ``base``.
@@ -60,10 +60,11 @@ def all_worlds() -> Mapping[str, World]:
     return dict(_worlds)
 
 
-async def close_world(name: str) -> None:
-    """Closes a world and forgets it."""
-    world = get_world(name)
-    del _worlds[name]
+async def close_world(world: World | str) -> None:
+    """Closes a world and forgets it; another one that was created under its name since is left alone."""
+    world = get_world(world) if isinstance(world, str) else world
+    if _worlds.get(world.name) is world:
+        del _worlds[world.name]
     await world.close()
 
 

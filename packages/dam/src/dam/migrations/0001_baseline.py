@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("input_digest", sa.LargeBinary(length=32), nullable=True),
         sa.Column("parameters_digest", sa.LargeBinary(length=16), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("failure", sa.String(length=16), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("run_id", ID, nullable=True),
         sa.ForeignKeyConstraint(

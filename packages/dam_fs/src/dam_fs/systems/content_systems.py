@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -17,7 +16,7 @@ from dam_fs.models import (
     StorageType,
 )
 from dam_fs.resources import FileOperationsResource
-from dam_fs.scan import mtime_of
+from dam_fs.scan import is_unchanged
 
 
 class FileOpener:
@@ -59,8 +58,12 @@ class FileOpener:
             if location.condition == LocationCondition.OK:
                 opening = functools.partial(self._files.open, place)
                 return ContentSource(opening, size, media_type, digest, self._files.local_path(place))
-        elif _is_unchanged(place, size, times.get((location.entity_id, location.location_key))):
-            return ContentSource(functools.partial(_open, place), size, media_type, digest, place)
+            return ContentSource(functools.partial(_refuse, place), size, media_type, digest)
+        mtime_ns = times.get((location.entity_id, location.location_key))
+        is_current = functools.partial(is_unchanged, place, size, mtime_ns)
+        if is_current():
+            opening = functools.partial(_open, place)
+            return ContentSource(opening, size, media_type, digest, place, is_current=is_current)
         return ContentSource(functools.partial(_refuse, place), size, media_type, digest)
 
 
@@ -70,11 +73,3 @@ def _open(path: str) -> BinaryIO:
 
 def _refuse(path: str) -> BinaryIO:
     raise FileNotFoundError(errno.ENOENT, "it was damaged, changed or removed after it was added", path)
-
-
-def _is_unchanged(path: str, size: int, mtime_ns: int | None) -> bool:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return status.st_size == size and mtime_ns in (None, mtime_of(status))

@@ -4,19 +4,17 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 """
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, StatementError
-
-from dam.core.analysis import Analysis, Work, due, record, recorded
-from dam.core.exceptions import EventHandlingError
+from dam.core.analysis import Analysis, Work, due, fail_all, record, recorded
+from dam.core.bisection import in_halves
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
 from dam.core.systems import system
@@ -38,13 +36,11 @@ from dam_fs.models import (
 from dam_fs.models.files import shown
 from dam_fs.records import Known, judge_references, known_content, mark_damaged, unchanged
 from dam_fs.resources import FileOperationsResource
-from dam_fs.scan import Found, LeftOut, ScanRules, scan
+from dam_fs.scan import Found, LeftOut, ScanRules, is_unchanged, scan
 from dam_fs.settings import FsSettings
 from dam_fs.storage import Staged, Storage
 
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
@@ -233,7 +229,9 @@ class Ingest:
             stored = self._storage.local_path(taken.key) if self._cmd.copy else None
             path = taken.staged.path if taken.staged else stored or taken.opened
             missing = due(analyzers, entity_id, taken.sha256, on_record) if entity_id else analyzers
-            work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, shown(taken.path)))
+            is_current = partial(is_unchanged, path, taken.size, taken.mtime_ns) if path == taken.opened else None
+            name = shown(taken.path)
+            work.append(Work(path, taken.size, taken.media_type, missing, taken.sha256, name, is_current))
         for item, found in zip(items, await analyses.run(work), strict=True):
             item.analyses = found
 
@@ -261,28 +259,17 @@ class Ingest:
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
-        outcomes: list[AssetOutcome] = []
-        try:
-            await store(self._world, items, outcomes, copied=self._cmd.copy)
-        except EventHandlingError:
-            # The batch is committed, and a reaction to it may be lost: that must not keep the other files out.
-            logger.exception("a listener of AssetsAddedEvent failed")
-        except (StatementError, ValueError, OverflowError, TypeError) as e:
-            if not _is_data_at_fault(e):
-                raise
-            return await self._bisect(items, e)
-        return outcomes
 
-    async def _bisect(self, items: Sequence[Item], error: Exception) -> list[AssetOutcome]:
-        if len(items) > 1:
-            middle = len(items) // 2
-            return await self._commit(items[:middle]) + await self._commit(items[middle:])
-        (item,), why = items, f"it cannot be stored: {type(error).__name__}: {str(error).splitlines()[0]}"[:500]
-        if any(analysis.error is None for analysis in item.analyses):
-            for analysis in item.analyses:
-                analysis.facts, analysis.error = None, analysis.error or why
-            return await self._commit([item])
-        return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
+        async def write(part: Sequence[Item]) -> list[AssetOutcome]:
+            return await store(self._world, part, copied=self._cmd.copy)
+
+        async def give_up(item: Item, why: str) -> list[AssetOutcome]:
+            if any(analysis.error is None for analysis in item.analyses):
+                fail_all(item.analyses, why)
+                return await in_halves([item], write, give_up)
+            return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
+
+        return await in_halves(items, write, give_up)
 
     def _predict(self, item: Item) -> AssetOutcome:
         """What a real run would report."""
@@ -338,11 +325,11 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def store(world: World, items: Sequence[Item], outcomes: list[AssetOutcome], *, copied: bool) -> None:
-    """Writes one batch whose objects are durable already: all of it, or nothing. ``outcomes`` hold once this returns, or
-    raises ``EventHandlingError``."""
+async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
+    """Writes one batch whose objects are durable already: all of it, or nothing."""
     media_types = {item.taken.media_type for item in items}
     awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
+    outcomes: list[AssetOutcome] = []
     async with world.transaction() as transaction:
         keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
         owners = await transaction.identify(keys)
@@ -363,6 +350,7 @@ async def store(world: World, items: Sequence[Item], outcomes: list[AssetOutcome
             outcome.analyses_failed = sum(analysis.error is not None for analysis in item.analyses)
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
+    return outcomes
 
 
 def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copied: bool) -> None:
@@ -417,13 +405,3 @@ def _left_out(each: LeftOut) -> AssetOutcome:
 
 def _weight(item: Item | AssetOutcome) -> int:
     return item.taken.size if isinstance(item, Item) else 0
-
-
-def _is_data_at_fault(error: Exception) -> bool:
-    """A value that cannot be stored; not a full disk, a lost server or a lock."""
-    if not isinstance(error, StatementError):
-        return True
-    return (
-        isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError))
-        or type(error) is StatementError
-    )
