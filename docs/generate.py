@@ -346,7 +346,7 @@ VALUES = {
     "world.name": "photos",
     "chosen": "photos",
     "self.root": "/disk/photos-store",
-    "storage.root": "/disk/photos-store",
+    "files.root": "/disk/photos-store",
     "path": "holiday",
     "value": "abc",
     "2 * length": "64",

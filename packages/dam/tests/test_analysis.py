@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
-from dam.core.analysis import Analyzer, analyzer
+from dam.core.analyzers import Analyzer, analyzer
 from dam.core.content import ContentSource, OpenRequest
 from dam.core.exceptions import (
     AnalyzerDefinitionError,
@@ -435,6 +435,11 @@ async def test_the_command_is_refused_inside_too_many_containers(desk: Desk) -> 
         ({"accepts": ("text",)}, "accepts=('text',); write media types such as ('image/*',)"),
         ({"accepts": ()}, "accepts=(); write media types"),
         ({"produces": (int,)}, "write a tuple of component classes"),
+        ({"produces": WordCount}, "write a tuple of component classes, (One,) for a single one"),
+        ({"accepts": (5,)}, "accepts=(5,); write media types"),
+        ({"accepts": "text/*"}, "accepts='text/*'; write media types"),
+        ({"compute": "computes:words"}, "compute='computes:words'; write ref("),
+        ({"stage": "METADATA_EXTRACTION"}, "stage='METADATA_EXTRACTION'; write a member of an Enum"),
         ({"produces": ()}, "produces=(); write a tuple of component classes"),
         ({"compute": ref("computes:word")}, "computes has no function 'word' (did you mean 'words'?)"),
         ({"command": int}, "command=<class 'int'> is not an AnalysisCommand"),
@@ -451,6 +456,34 @@ async def test_a_wrong_analyzer_is_refused_with_the_fix(world: World, wrong: dic
     assert str(refused.value).startswith("DAM106 cannot register analyzer 'test.wrong'\n")
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "said"),
+    [
+        ("test.wrong", "algorithm='test.wrong'; write Algorithm("),
+        (Algorithm("", 1), "the algorithm's name '' has to have 1 to 128 characters"),
+        (Algorithm("x" * 129, 1), "has to have 1 to 128 characters"),
+        (Algorithm("test.wrong", 0), "version=0; versions are whole numbers from 1"),
+        (Algorithm("test.wrong", "1"), "version='1'; versions"),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_wrong_algorithm_is_refused(world: World, algorithm: Any, said: str) -> None:
+    declare: Any = analyzer
+    declared = declare(algorithm, compute=ref("computes:words"), accepts=("text/*",), produces=(WordCount,))(count)
+    with pytest.raises(AnalyzerDefinitionError) as refused:
+        world.register_analyzer(declared)
+    assert said in str(refused.value)
+
+
+async def test_an_analyzer_has_nothing_to_wait_for(world: World) -> None:
+    async def later(words: list[str]) -> list[WordCount]:
+        return []
+
+    declare: Any = analyzer
+    declared = declare(Algorithm("test.wrong", 1), compute=ref("computes:words"), accepts=("*",), produces=(WordCount,))
+    with pytest.raises(AnalyzerDefinitionError, match="later is asynchronous; write 'def'"):
+        world.register_analyzer(declared(later))
+
+
 async def test_the_function_of_an_analyzer_takes_what_was_computed(world: World) -> None:
     def two(count: int, size: int) -> list[WordCount]:
         return []
@@ -465,7 +498,7 @@ async def test_the_function_of_an_analyzer_takes_what_was_computed(world: World)
 
 async def test_all_mistakes_of_an_analyzer_are_one_refusal(world: World) -> None:
     declare: Any = analyzer
-    declared = declare(Algorithm("test.wrong", 1), compute=ref("nowhere:f"), accepts=("x",), produces=(int,))(count)
+    declared = declare(Algorithm("test.wrong", 1), compute=len, accepts=("x",), produces=(int,))(count)
     with pytest.raises(AnalyzerDefinitionError) as refused:
         world.register_analyzer(declared)
     assert len(str(refused.value).splitlines()) == 5

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.analysis_commands import AnalysisCommand
-from dam.core.analysis import analyzer
+from dam.core.analyzers import analyzer
 from dam.core.content import ContentSource, OpenRequest
 from dam.core.exceptions import DamError
 from dam.core.stages import SystemStage

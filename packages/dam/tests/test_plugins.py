@@ -274,7 +274,7 @@ async def test_a_plugin_whose_build_raises_is_not_in_the_world(world: World) -> 
             raise OSError("no such device")
 
     for _ in range(2):  # the second time would pass as 'there already'
-        with pytest.raises(OSError, match="no such device"):
+        with pytest.raises(PluginError, match=r"FailingPlugin: OSError: no such device; .*test_plugins\.py:\d+"):
             world.add_plugin(FailingPlugin)
     assert FailingPlugin not in world.plugins
 
@@ -297,3 +297,20 @@ async def test_a_class_that_is_no_plugin_is_refused(world: World) -> None:
     wrong: Any = object
     with pytest.raises(PluginError, match=r"builtins\.object is not a plugin"):
         world.add_plugin(wrong)
+
+
+async def test_what_goes_wrong_while_a_plugin_is_built_names_the_plugin_and_the_line(
+    world: World, install: Install
+) -> None:
+    install(
+        "dam_test_clumsy",
+        PLUGIN.format(package="dam_test_clumsy").replace("        pass", "        world.registr_system(5)"),
+    )
+    plugin = discover()["dam-test-clumsy"].plugin
+    assert plugin is not None
+    with pytest.raises(
+        PluginError, match=r"cannot build dam_test_clumsy\.\w+: AttributeError: .*registr_system.*\.py:\d+"
+    ):
+        world.add_plugin(plugin)
+    with pytest.raises(SystemDefinitionError, match="5 is no function"):
+        world.register_system(5)  # type: ignore[arg-type]

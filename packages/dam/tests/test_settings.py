@@ -192,3 +192,18 @@ def test_a_database_url_holds_no_password_and_the_password_is_taken_from_its_pla
     url = parse_url("postgresql+asyncpg://ada@host/db")
     assert with_password(url, Secret(env="DB_PASSWORD")).password == "sesame"
     assert with_password(url, None).password is None
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+asyncpg://me@host/db?password=sesame", "postgresql+asyncpg://host/db?user=me&PASSWORD=sesame"]
+)
+def test_a_password_does_not_hide_in_the_query_of_a_url(url: str) -> None:
+    with pytest.raises(SettingsError, match="database_password = ") as refused:
+        parse_url(url)
+    assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:"])
+def test_a_world_is_kept_in_a_file(url: str) -> None:
+    with pytest.raises(SettingsError, match="names no file"):
+        parse_url(url)

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.core import BaseCommand
-from dam.core.analysis import analyzer
+from dam.core.analyzers import analyzer
 from dam.core.database import connect
 from dam.core.exceptions import DatabaseLockedError, DatabaseUnavailableError, NoHandlerError, NoResourceError
 from dam.core.stages import SystemStage

@@ -172,6 +172,8 @@ def test_paths_come_from_arguments_after_a_double_dash_and_from_lists(
     [
         (["add-asset", "."], 2, "add -r to add the files below it"),
         (["add-asset", "nope"], 3, "nope: No such file or directory"),
+        (["add-asset", "-r", ""], 2, "one of the paths is empty"),
+        (["find-file-by-hash", "--file", "."], 2, "--file '.' is no file"),
         (["add-asset", "-0", "nope"], 2, "--null says how the paths of --files-from end"),
         (["add-asset"], 2, "give at least one PATH"),
         (["find-file-by-hash", "abc"], 2, "64 hexadecimal digits"),

@@ -444,3 +444,12 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(home: Path) -> Non
         for name, field in model.model_fields.items():
             if name in table and field.default not in (None, ""):
                 assert table[name] == field.default, name
+
+
+@pytest.mark.parametrize("password", ["'sesame'", "{ value = 'sesame' }"])
+def test_a_password_that_is_written_down_is_refused_and_not_shown(home: Path, password: str) -> None:
+    write(home, f"[worlds.far]\ndatabase_url = 'postgresql+asyncpg://me@host/db'\ndatabase_password = {password}\n")
+    with pytest.raises(SettingsError) as refused:
+        load_configuration().describe("far")
+    assert "sesame" not in refused.value.message
+    assert "database_password" in refused.value.message

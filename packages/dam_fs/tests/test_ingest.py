@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped  # noqa: TC002  read by the mapper
 
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
-from dam.core.analysis import Analyzer, analyzer
+from dam.core.analyzers import Analyzer, analyzer
 from dam.core.stages import SystemStage
 from dam.core.systems import listens_for
 from dam.core.world import World

@@ -336,7 +336,7 @@ def test_an_ignore_file_may_have_another_name_or_none(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
-def test_what_is_no_regular_file_is_no_ignore_file(tree: Path, tmp_path: Path, kind: str) -> None:
+def test_an_ignore_file_that_is_none_of_its_own_keeps_its_folder_out(tree: Path, tmp_path: Path, kind: str) -> None:
     write(tree / "a")
     if kind == "pipe":
         os.mkfifo(tree / ".damignore")
@@ -344,7 +344,9 @@ def test_what_is_no_regular_file_is_no_ignore_file(tree: Path, tmp_path: Path, k
         (tree / ".damignore").symlink_to(write(tmp_path / "patterns", "*\n"))
     else:
         (tree / ".damignore").mkdir()
-    assert found_in(tree) == ["a"]
+    assert found_in(tree) == []
+    ((reason, failed),) = left_out(tree).values()
+    assert (reason, failed) == ("its .damignore cannot be read: it is no file of its own", True)
 
 
 @pytest.mark.parametrize("lines", [b"!\n", b"a**b***c\n", b"[z-a]\n", b"\\\n", b"\0\n", b"\xff\xfe\n", b"[\n", b"/\n"])

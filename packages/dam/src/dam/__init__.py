@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dam.analysis.ref import ref as ref
     from dam.commands.analysis_commands import AnalysisCommand as AnalysisCommand
     from dam.commands.core import BaseCommand as BaseCommand
-    from dam.core.analysis import analyzer as analyzer
+    from dam.core.analyzers import analyzer as analyzer
     from dam.core.exceptions import DamError as DamError
     from dam.core.plugin import Plugin as Plugin
     from dam.core.query import Stale as Stale
@@ -49,7 +49,7 @@ _HOMES = {
     "dam.analysis.ref": ("ref",),
     "dam.commands.analysis_commands": ("AnalysisCommand",),
     "dam.commands.core": ("BaseCommand",),
-    "dam.core.analysis": ("analyzer",),
+    "dam.core.analyzers": ("analyzer",),
     "dam.core.exceptions": ("DamError",),
     "dam.core.plugin": ("Plugin",),
     "dam.core.query": ("Stale", "With", "Without", "query"),

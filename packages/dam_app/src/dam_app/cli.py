@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 from dam_app.application import Group
 from dam_app.commands import add_asset, find_file_by_hash, ls, plugins, setup_db, show, worlds
-from dam_app.context import Globals, guarded
+from dam_app.context import INTERRUPTED, Globals, guarded
 from dam_app.output import Output
 
 VERBS = "dam.cli"
@@ -44,9 +44,13 @@ class VerbGroup(Group):
 
 @contextmanager
 def _mistakes_as_json() -> Iterator[None]:
-    """A program that asked for JSON gets what is wrong with its command line as JSON; a person gets Typer's own words."""
+    """A program that asked for JSON gets what is wrong with its command line as JSON; a person gets Typer's own words. Ctrl-C
+    while a command is imported is told as it is later."""
     try:
         yield
+    except KeyboardInterrupt:  # Typer would end without a word
+        Output(json="--json" in sys.argv).error(INTERRUPTED)
+        raise typer.Exit(130) from None
     except TyperException as e:
         if "--json" not in sys.argv:
             raise

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 from dam.core.database import parse_url
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, is_secret
 
 S = TypeVar("S", bound=SettingsModel)
 
@@ -224,7 +224,10 @@ class Configuration:
             else:
                 default = None if field is None or field.is_required() else field.default
                 fallback = "" if default is None else f"; the default is {default!r}"
-                yield f"{place}={problem['input']!r}: {_lower(problem['msg'])}{fallback}"
+                if is_secret(model, key):
+                    yield f"{place}=…: say where it is, {{ env = 'NAME' }} or {{ file = 'PATH' }}, and not what it is"
+                else:
+                    yield f"{place}={problem['input']!r}: {_lower(problem['msg'])}{fallback}"
 
     def _place(self, where: str, key: str = "") -> str:
         return _place_of(self._variables, self.file, [*where.split("."), key])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+INTERRUPTED = "interrupted; run the same command again to continue"
+
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 """``--json`` after the command, for those who write it there."""
 
@@ -74,7 +76,7 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
         code = int(work() or 0)
         sys.stdout.flush()  # a closed pipe shows here, where it can be met, or at exit, where Python complains
     except KeyboardInterrupt:
-        output.error("interrupted; run the same command again to continue")
+        output.error(INTERRUPTED)
         return 130
     except BrokenPipeError:
         _discard_output()

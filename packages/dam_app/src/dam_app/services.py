@@ -1,8 +1,10 @@
 """What the commands do, as functions that scripts and tests can call."""
 
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +17,7 @@ from dam.core.query import listed
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.entity import Entity
-from dam_app.config import Configuration
+from dam_app.config import Configuration, WorldDescription
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
@@ -64,6 +66,8 @@ def addition(
     """The command that adds these paths. Raises ``NotAFileError`` for a folder that is not to be entered; one of those
     ``listed`` by a program fails alone, as every path does that is not there."""
     for path in paths:
+        if not path:
+            raise NotAFileError("one of the paths is empty; is a variable not set?")
         if not recursive and os.path.isdir(path):
             raise NotAFileError(f"{path!r} is a folder; add -r to add the files below it")
     return AddAssetsCommand(
@@ -133,6 +137,8 @@ def _digest_of(path: str, hash_type: str) -> bytes:
     import hashlib
 
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise NotAFileError(f"--file {path!r} is no file")
         with open(path, "rb") as file:
             return hashlib.file_digest(file, hash_type).digest()
     except OSError as e:
@@ -193,22 +199,39 @@ async def newest_assets(world: World, limit: int | None = None, page: int = 1000
 
 def plugin_rows(configuration: Configuration, world: str | None) -> list[dict[str, Any]]:
     """Every installed plugin with its state; one that the chosen world leaves out is ``disabled``."""
-    enabled = set()
     reports = configuration.plugin_reports()
-    try:
-        enabled = {report.name for report in configuration.describe(configuration.choose(world)).plugins}
-    except DamError:
-        enabled = set(reports)
-    return [
-        {
-            "name": report.name,
-            "distribution": report.distribution,
-            "version": report.version,
-            "state": report.state if report.name in enabled or report.state != "loaded" else "disabled",
-            "error": report.error,
-        }
-        for report in reports.values()
-    ]
+    enabled: set[str] = set(reports)
+    failed: dict[str, str] = {}
+    with suppress(DamError):  # a world that cannot be described has whatever is installed
+        description = configuration.describe(configuration.choose(world))
+        enabled = {report.name for report in description.plugins}
+        failed = _failing(description)
+    rows = []
+    for report in reports.values():
+        is_used = report.name in enabled or report.state != "loaded"
+        rows.append(
+            {
+                "name": report.name,
+                "distribution": report.distribution,
+                "version": report.version,
+                "state": "failed" if report.name in failed else report.state if is_used else "disabled",
+                "error": failed.get(report.name, report.error),
+            }
+        )
+    return rows
+
+
+def _failing(description: WorldDescription) -> dict[str, str]:
+    """Plugins that loaded and cannot be built into the world: name → why."""
+    world = World(description.core.model_copy(update={"database_password": None}))  # it is not opened
+    failed = {}
+    for report, component in zip(description.plugins, description.components[1:], strict=True):
+        if report.plugin is not None:
+            try:
+                world.add_plugin(report.plugin, component.to_settings(description.base, report.plugin.Settings))
+            except DamError as e:
+                failed[report.name] = e.message
+    return failed
 
 
 def world_rows(configuration: Configuration, chosen: str | None = None) -> list[dict[str, Any]]:

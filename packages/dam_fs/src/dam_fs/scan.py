@@ -191,9 +191,10 @@ def _is_ignored(path: str, ignoring: Sequence[_Ignoring], *, is_folder: bool) ->
 
 def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
     path = os.path.join(folder, name or "")
-    if os.path.isfile(path) and not os.path.islink(path):
-        with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-            yield _Ignoring(folder, _patterns(lines))
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise InvalidPatternError("it is no file of its own")
+    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+        yield _Ignoring(folder, _patterns(lines))
 
 
 def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":

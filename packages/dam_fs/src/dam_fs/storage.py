@@ -148,7 +148,8 @@ class LocalStorage:
         except OSError as e:
             raise storage_error(e, "look into") from e
         except (ValueError, KeyError, TypeError) as e:
-            raise StorageError(f"{self.root}/{MARK} is damaged: {e}; restore the file from a backup") from e
+            why = "it holds no id" if isinstance(e, KeyError) else str(e)
+            raise StorageError(f"{self.root}/{MARK} is damaged: {why}; restore the file from a backup") from e
 
     def create(self) -> str:
         temporary = f"{self.root}/{MARK}.{uuid.uuid4().hex[:8]}"

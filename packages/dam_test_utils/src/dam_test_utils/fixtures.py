@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
-from dam.core.analysis import Analyzer
+from dam.core.analyzers import Analyzer
 from dam.core.plugin import Plugin
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems

@@ -1,26 +1,22 @@
-"""Analyzers in a world: declared once; run at add time, by a stage, by a command or again; recorded with their provenance."""
+"""Analyzers in a world: run at add time, by a stage, by a command or again; recorded with their provenance."""
 
 import asyncio
-import inspect
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dam.analysis.algorithm import Algorithm
 from dam.analysis.jobs import Compute, Failure, Job, Limits
-from dam.analysis.ref import ref
-from dam.commands.analysis_commands import AnalysisCommand
+from dam.core.analyzers import Analyzer, check_analyzer
 from dam.core.bisection import in_halves
 from dam.core.content import ContentSource
-from dam.core.exceptions import AnalyzerDefinitionError, NoSuchEntityError
+from dam.core.exceptions import NoSuchEntityError
 from dam.core.transaction import WorldTransaction, parts
 from dam.models.config import WorldConfig
 from dam.models.core.base_component import (
@@ -38,103 +34,6 @@ if TYPE_CHECKING:
     from dam.core.world import World
 
 F = TypeVar("F")
-
-
-@dataclass(frozen=True)
-class Analyzer(Generic[F]):
-    """A fact of bytes: how it is computed, from which media types, and how it becomes components."""
-
-    algorithm: Algorithm
-    compute: ref
-    components: Callable[[F], Iterable[Component]]
-    accepts: tuple[str, ...]
-    produces: tuple[type[Component], ...]
-    stage: Enum | None = None
-    command: type[AnalysisCommand[None]] | None = None
-
-    def wants(self, media_type: str) -> bool:
-        return any(fnmatchcase(media_type, pattern) for pattern in self.accepts)
-
-
-def analyzer(
-    algorithm: Algorithm,
-    *,
-    compute: ref,
-    accepts: tuple[str, ...],
-    produces: tuple[type[Component], ...],
-    stage: Enum | None = None,
-    command: type[AnalysisCommand[None]] | None = None,
-) -> Callable[[Callable[[F], Iterable[Component]]], Analyzer[F]]:
-    """Declares an analyzer around the function that turns its result into components.
-
-    ``compute`` names a function of a ``Blob`` that runs in a worker process and returns a small picklable value. Without a
-    ``stage`` it runs when an asset is added, on the bytes just read; with one, when the stage reaches the entity. ``command``
-    makes it available for one entity on request. ``accepts`` are media types, with ``*`` as a wildcard.
-    """
-
-    def declare(components: Callable[[F], Iterable[Component]]) -> Analyzer[F]:
-        return Analyzer(algorithm, compute, components, accepts, produces, stage, command)
-
-    return declare
-
-
-def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> Analyzer[Any]:
-    """Raises ``AnalyzerDefinitionError`` with everything that is wrong."""
-    if not isinstance(candidate, Analyzer):
-        raise AnalyzerDefinitionError(f"{candidate!r} is not an analyzer; declare it with @analyzer(Algorithm(…), …)")
-    problems = []
-    problems += [_taken(component, other) for other in registered for component in _shared(candidate, other)]
-    if any(other.algorithm.name == candidate.algorithm.name and other != candidate for other in registered):
-        problems.append(f"another analyzer has the name {candidate.algorithm.name!r} already")
-    if not candidate.accepts or not all(pattern.count("/") == 1 or pattern == "*" for pattern in candidate.accepts):
-        problems.append(f"accepts={candidate.accepts!r}; write media types such as ('image/*',)")
-    if not candidate.produces or not all(is_component_class(c) for c in candidate.produces):
-        problems.append(f"produces={candidate.produces!r}; write a tuple of component classes")
-    command: object = candidate.command
-    if command is not None and not (isinstance(command, type) and issubclass(command, AnalysisCommand)):
-        problems.append(f"command={command!r} is not an AnalysisCommand")
-    if problem := candidate.compute.problem():
-        problems.append(f"compute={candidate.compute.name!r}: {problem}")
-    if not _takes_one(candidate.components):
-        where = getattr(candidate.components, "__qualname__", candidate.components)
-        problems.append(f"{where}{inspect.signature(candidate.components)} must take one value: what compute returns")
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise AnalyzerDefinitionError(
-            f"cannot register analyzer {candidate.algorithm.name!r}\n{lines}\n  see docs/reference/errors.md#dam106"
-        )
-    return candidate
-
-
-def is_component_class(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Component)
-
-
-def _shared(one: Analyzer[Any], other: Analyzer[Any]) -> Iterator[type[Component]]:
-    """Classes of which each would take the other's rows away when it looks again. Layers can be shared: each is one source's."""
-    if one != other and any(_overlap(a, b) for a in one.accepts for b in other.accepts):
-        for component in one.produces:
-            if component in other.produces and not issubclass(component, LayeredComponent):
-                yield component
-
-
-def _overlap(one: str, other: str) -> bool:
-    return fnmatchcase(one, other) or fnmatchcase(other, one)
-
-
-def _taken(component: type[Component], other: Analyzer[Any]) -> str:
-    return (
-        f"{component.__name__} is what {other.algorithm.name!r} produces of the same media types, and an analyzer owns what it "
-        "produces; let one of them do it, or make it a LayeredComponent"
-    )
-
-
-def _takes_one(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind(object())
-    except TypeError:
-        return False
-    return True
 
 
 @dataclass

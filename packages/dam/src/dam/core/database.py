@@ -55,11 +55,13 @@ def parse_url(database_url: str) -> URL:
     except ArgumentError as e:
         raise SettingsError(_bad_url(database_url)) from e
     if url.drivername not in DRIVERS:
-        raise SettingsError(_bad_url(url.render_as_string()))
-    if url.password is not None:
+        raise SettingsError(_bad_url(url.set(query={}).render_as_string()))
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise SettingsError(f"database_url={url.render_as_string()!r} names no file, and a world is kept in one")
+    if url.password is not None or any("password" in key.lower() for key in url.query):
         raise SettingsError(
-            f"database_url={url.render_as_string()!r} holds a password, and settings are stored and shown; take it out and say "
-            "where it is: database_password = { env = 'NAME' } or { file = 'PATH' }"
+            f"database_url={url.set(query={}).render_as_string()!r} holds a password, and settings are stored and shown; take it "
+            "out and say where it is: database_password = { env = 'NAME' } or { file = 'PATH' }"
         )
     return url
 

@@ -80,12 +80,12 @@ def _load(entry: importlib.metadata.EntryPoint) -> PluginReport:
     except ModuleNotFoundError as e:
         return PluginReport(entry.name, distribution, version, "missing dependency", str(e))
     except Exception as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
-        return PluginReport(entry.name, distribution, version, "failed", _told(e))
+        return PluginReport(entry.name, distribution, version, "failed", told(e))
     return PluginReport(entry.name, distribution, version, "loaded", plugin=cast("type[Plugin]", plugin))
 
 
-def _told(error: Exception) -> str:
-    """What a plugin raised while it loaded, with the line that did, and for a misspelt name what may have been meant."""
+def told(error: Exception) -> str:
+    """What a plugin raised, with the line that did, and for a misspelt name what may have been meant."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, DamError):
         return text  # it says itself what is wrong and where

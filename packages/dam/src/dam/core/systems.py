@@ -153,9 +153,10 @@ class WorldScheduler:
             type(command).__name__, [getattr(t, "__name__", "") for t in self._by_trigger], 1
         )
         hint = f" (there is one for {near[0]})" if near else ""
+        package = type(command).__module__.partition(".")[0].replace("_", "-")
         raise NoHandlerError(
             f"no handler for {type(command).__name__} in this world{hint}; "
-            f"register it with world.register_system(...), or enable the plugin that does"
+            f"enable the plugin that brings it, {package!r} by its name, or register one with world.register_system(...)"
         )
 
     def run_command(self, world: "World", command: BaseCommand[Any, Any]) -> AsyncGenerator[Any, Any]:
@@ -292,9 +293,7 @@ async def entered(scope: Scope) -> AsyncIterator[None]:
     for announcement in scope.announcements:
         try:
             await scope.world.root.dispatch_event(announcement)
-        except (
-            DamError
-        ):  # what was announced is committed: whoever did it must not be told that it failed, and do it again
+        except DamError:  # what was announced is committed: who did it must not be told that it failed, and do it again
             logger.exception("a listener of %s failed", type(announcement).__name__)
 
 
@@ -309,6 +308,8 @@ def _refuse_while_writing(scope: Scope, asking: System, request: BaseRequest) ->
 
 def compile_system(fn: Callable[..., Any], table: ProviderTable) -> System:
     """Reads a system's declaration and signature. Raises ``SystemDefinitionError`` with every mistake in it."""
+    if not inspect.isroutine(fn):
+        raise SystemDefinitionError(f"{fn!r} is no function; write @system(on_command=…) above one and register that")
     triggers: dict[str, Any] | None = getattr(fn, _SPEC, None)
     if triggers is None:
         raise SystemDefinitionError(_cannot_register(fn, ["it is not declared; write @system(on_command=…) above it"]))

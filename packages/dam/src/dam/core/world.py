@@ -16,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dam.commands.analysis_commands import AnalysisCommand
 from dam.commands.core import BaseCommand
 from dam.core import providers
-from dam.core.analysis import Analyses, Analyzer, analyse_entities, analyse_stream
+from dam.core.analysis import Analyses, analyse_entities, analyse_stream
+from dam.core.analyzers import Analyzer
 from dam.core.content import Contents, Opener, OpenerTable
 from dam.core.database import connect, sqlite_file
 from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SettingsError, SystemDefinitionError
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
-from dam.core.plugin import Plugin, check_plugin_class, package_of
+from dam.core.plugin import Plugin, check_plugin_class, package_of, told
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
 from dam.core.systems import ORIGIN, WorldScheduler, ended, entered, system
@@ -82,9 +83,11 @@ class World:
         try:
             instance.build(self)
             problems = self._problems
-        except BaseException:
+        except BaseException as e:
             del self.plugins[cls]
-            raise
+            if isinstance(e, DamError) or not isinstance(e, Exception):
+                raise
+            raise PluginError(f"cannot build {cls.__module__}.{cls.__qualname__}: {told(e)}") from e
         finally:
             self._problems = outer
         if problems:

@@ -9,7 +9,7 @@ from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, Settin
 from dam.core.plugin import Plugin, discover
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, is_secret
 
 _worlds: dict[str, World] = {}
 
@@ -89,5 +89,10 @@ def _validated(
     try:
         return component.to_settings(base, model)
     except ValidationError as e:
-        lines = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'value'}={p['input']!r}: {p['msg']}" for p in e.errors())
+        settings = model or component.__settings__
+        lines = "; ".join(
+            f"{'.'.join(map(str, p['loc'])) or 'value'}="
+            f"{'…' if p['loc'] and is_secret(settings, str(p['loc'][0])) else repr(p['input'])}: {p['msg']}"
+            for p in e.errors()
+        )
         raise SettingsError(f"{type(component).__name__} is not valid: {lines}") from e

@@ -47,6 +47,12 @@ class Secret(SettingsModel):
         return self
 
 
+def is_secret(model: type[BaseModel], name: str) -> bool:
+    """Whether what is written for that setting may be a secret by mistake, and must not be shown."""
+    field = model.model_fields.get(name)
+    return field is not None and Secret in (field.annotation, *get_args(field.annotation))
+
+
 class ConfigComponent(UniqueComponent, hides_entity=True):
     """Settings stored as a component: the columns are derived from ``class X(ConfigComponent, settings=XSettings)``.
 

@@ -36,7 +36,7 @@ def add_asset(
     null: Annotated[
         bool, typer.Option("--null", "-0", help="Paths of --files-from end with a NUL, not with a line.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and add nothing.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Add files as assets: known content is linked, not stored twice. Running it again continues."""
