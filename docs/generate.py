@@ -351,6 +351,8 @@ VALUES = {
     "value": "abc",
     "2 * length": "64",
     "candidate.algorithm.name": "dam_colours.dominant",
+    "called": "dam_colours.dominant",
+    "package": "dam-colours",
     "cls.__name__": "ColourComponent",
     "cls.__qualname__": "ColoursPlugin",
     "component.__name__": "DominantColourComponent",

@@ -62,9 +62,9 @@ def check_analyzer(candidate: object, registered: Iterable[Analyzer[Any]]) -> An
     problems = list(_misshapen(candidate)) or list(_mistaken(candidate, registered))
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        name = getattr(candidate.algorithm, "name", candidate.algorithm)
+        called = getattr(candidate.algorithm, "name", candidate.algorithm)
         raise AnalyzerDefinitionError(
-            f"cannot register analyzer {name!r}\n{lines}\n  see docs/reference/errors.md#dam106"
+            f"cannot register analyzer {called!r}\n{lines}\n  see docs/reference/errors.md#dam106"
         )
     return candidate
 

@@ -236,7 +236,7 @@ async def _run(
             await run.finish(world.engine, *ended(e))
         raise
     if world.scope is None:
-        await run.finish(world.engine, *(ended(failed[0]) if failed else ("done",)))
+        await run.finish(world.engine, "failed" if failed else "done", *failed[:1])
     if failed:
         raise failed[0]
 
