@@ -30,7 +30,16 @@ from dam.core.exceptions import (
 from dam.core.query import Stale, query
 from dam.core.stages import SystemStage
 from dam.core.world import World
-from dam.models.core.base_component import PERSON, BaseComponent, Component, LayeredComponent, UniqueComponent
+from dam.models.core.base_component import (
+    EFFECTIVE,
+    EMBEDDED,
+    MODEL,
+    PERSON,
+    BaseComponent,
+    Component,
+    LayeredComponent,
+    UniqueComponent,
+)
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam.system_events.analysis import EntitiesAnalysed
@@ -383,6 +392,33 @@ async def test_a_unique_fact_goes_when_the_next_look_does_not_find_it(desk: Desk
         await stricter.dispatch_command(CountWords(entity_id))
     assert await counts(stricter) == {other: 2}
     assert (await on_record(stricter, alone)).status == "ok"
+
+
+async def test_a_layer_that_says_nothing_is_no_row_and_takes_back_what_it_said_before(desk: Desk) -> None:
+    def title(words: list[str]) -> Iterable[Component]:
+        yield Title(layer=EMBEDDED, words=" ".join(words) or None)
+
+    layered: dict[str, Any] = {"components": title, "produces": (Title,)}
+    world = await desk.world(counting(1, **layered))
+    silent, titled = await desk.add(world, ""), await desk.add(world, "one two")
+    async with world.transaction() as transaction:
+        transaction.add(titled, Title(layer=MODEL, words="guessed"))
+    await world.execute_stage(EXTRACTION)
+
+    async def titles(world: World) -> list[tuple[int, str, str | None]]:
+        async with world.reading() as session:
+            rows = await session.execute(select(Title.entity_id, Title.layer, Title.words).order_by(Title.layer))
+            return [(entity_id, layer, words) for entity_id, layer, words in rows]
+
+    assert await titles(world) == [
+        (titled, EFFECTIVE, "one two"),
+        (titled, EMBEDDED, "one two"),
+        (titled, MODEL, "guessed"),
+    ]
+    deaf = await desk.world(counting(2, ("first", 0), **layered))
+    for entity_id in (silent, titled):
+        await deaf.dispatch_command(CountWords(entity_id))
+    assert await titles(deaf) == [(titled, EFFECTIVE, "guessed"), (titled, MODEL, "guessed")]
 
 
 async def test_a_failure_takes_nothing_of_what_an_earlier_look_found(desk: Desk) -> None:

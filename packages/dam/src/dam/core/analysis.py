@@ -17,6 +17,7 @@ from dam.core.analyzers import Analyzer, check_analyzer
 from dam.core.bisection import in_halves
 from dam.core.content import ContentSource
 from dam.core.exceptions import NoSuchEntityError
+from dam.core.rows import shape_of
 from dam.core.transaction import WorldTransaction, parts
 from dam.models.config import WorldConfig
 from dam.models.core.base_component import (
@@ -151,6 +152,7 @@ async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Seque
     """
     facts: list[tuple[int, list[Component]]] = []
     outdated: dict[type[Component], set[int]] = {}
+    silent: dict[tuple[type[LayeredComponent], str], set[int]] = {}
     for entity_id, analyses in found:
         for analysis in analyses:
             components: list[Component] = []
@@ -162,9 +164,14 @@ async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Seque
             if analysis.again and analysis.error is None:
                 for cls in _outdated(analysis.analyzer, components):
                     outdated.setdefault(cls, set()).add(entity_id)
-            facts.append((entity_id, [*components, _derivation(analysis)]))
+                for layered, layer in _silent(components):
+                    silent.setdefault((layered, layer), set()).add(entity_id)
+            said = [component for component in components if not _says_nothing(component)]
+            facts.append((entity_id, [*said, _derivation(analysis)]))
     for cls, entity_ids in outdated.items():
         await transaction.remove_components(cls, sorted(entity_ids))
+    for (layered, layer), entity_ids in silent.items():
+        await transaction.remove_layer(layered, layer, sorted(entity_ids))
     for entity_id, components in facts:
         transaction.add(entity_id, *components)
 
@@ -176,6 +183,20 @@ def _outdated(analyzer: Analyzer[Any], components: Sequence[Component]) -> Itera
     for cls in analyzer.produces:
         if issubclass(cls, BaseComponent) or (issubclass(cls, UniqueComponent) and cls not in found):
             yield cls
+
+
+def _silent(components: Iterable[Component]) -> Iterator[tuple[type[LayeredComponent], str]]:
+    """The layers that have become empty."""
+    for component in components:
+        if isinstance(component, LayeredComponent) and _says_nothing(component):
+            yield type(component), component.layer
+
+
+def _says_nothing(component: Component) -> bool:
+    if not isinstance(component, LayeredComponent):
+        return False
+    shape = shape_of(type(component))
+    return all(value is None for name, value in shape.values(component).items() if name not in shape.key)
 
 
 def _derivation(analysis: Analysis) -> DerivationComponent:

@@ -47,6 +47,8 @@ def analyzer(
     ``compute`` names a function of a ``Blob`` that runs in a worker process and returns a small picklable value. Without a
     ``stage`` it runs when an asset is added, on the bytes just read; with one, when the stage reaches the entity. ``command``
     makes it available for one entity on request. ``accepts`` are media types, with ``*`` as a wildcard.
+
+    A layer without any value is a source that says nothing: no row is written, and an earlier one of that layer goes.
     """
 
     def declare(components: Callable[[F], Iterable[Component]]) -> Analyzer[F]:
