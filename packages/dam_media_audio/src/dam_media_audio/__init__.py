@@ -1,0 +1,1 @@
+"""Sound for dam: codec, duration, sample rate, channels and tags of audio files."""

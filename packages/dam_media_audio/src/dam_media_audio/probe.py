@@ -1,0 +1,188 @@
+"""How sound is coded and how long it lasts, from the headers of a file; nothing is decoded but what PyAV needs to see.
+
+Where the duration comes from, in this order: the header, or the last page of an Ogg file; a count of the packets, for
+formats without such a header (MPEG audio without a Xing, Info or VBRI frame, raw AAC, AC-3, DTS and the like, Matroska
+that was recorded live); tinytag, for files that PyAV does not open.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import av
+from av.error import FFmpegError
+
+from dam_media_audio.facts import AudioTrack
+from dam_media_audio.tinytags import read_tagged
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+    from dam.analysis.blob import Blob
+
+__all__ = ["UnreadableSoundError", "open_media", "properties", "tracks"]
+
+AUDIO_FORMATS = (
+    "aac,ac3,ac4,aiff,amr,amrnb,amrwb,ape,asf,au,caf,dsf,dts,dtshd,eac3,flac,iff,loas,matroska,mlp,mov,mp3,mpc,mpc8,ogg,"
+    "oma,qcp,rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
+)
+"""FFmpeg's readers that may be used. Others open what a file names: playlists (hls, dash, concat) even over the network."""
+
+WITHOUT_DURATION = frozenset(
+    {"aac", "ac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "eac3", "loas", "mlp", "mp3", "truehd"}
+)
+"""Streams of frames: FFmpeg's word is an estimate from the bit rate of the first frames."""
+
+COUNTED_BYTES = 32 << 20
+"""Of a longer stream the rest is taken to be as dense as these; counting them takes about a quarter of a second."""
+
+SCORES = frozenset(
+    {"audio/midi", "audio/prs.sid", "audio/x-it", "audio/x-mod", "audio/x-s3m", "audio/x-sfbk", "audio/x-xm"}
+)
+"""Notes, programs and instruments: how long they sound is for a player to say, and they have no sample rate."""
+
+DSD_SAMPLES = 8
+"""FFmpeg counts the bytes of a one-bit stream, which hold eight samples each."""
+
+ASF_CODECS = {"160": "wmav1", "161": "wmav2", "162": "wmapro", "163": "wmalossless"}
+"""FFmpeg's names for the format tags, as tinytag writes them."""
+
+
+_FRAME_COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})|VBRI.{10}(.{4})", re.DOTALL)
+"""The lowest flag of a Xing header says that the number of frames follows."""
+
+
+class UnreadableSoundError(ValueError):
+    """Neither library can make anything of the file."""
+
+
+class Counted(NamedTuple):
+    """What the packets of one track add up to."""
+
+    seconds: float
+    bits_per_second: float
+
+
+def properties(blob: Blob) -> list[AudioTrack]:
+    """Every audio track, in the order of the file. Raises ``UnreadableSoundError``."""
+    if blob.media_type in SCORES:
+        return []
+    found, problem = _as_pyav_sees_it(blob)
+    known = [track for track in found if track.sample_rate_hz]
+    if known or not (found or problem):
+        return known
+    track = _as_tinytag_sees_it(blob)
+    if track is None:
+        raise UnreadableSoundError(f"PyAV: {problem or 'No frame can be decoded'}; tinytag cannot read it either")
+    return [track]
+
+
+def _as_pyav_sees_it(blob: Blob) -> tuple[list[AudioTrack], str]:
+    """Tracks, or why there are none."""
+    try:
+        with open_media(blob.path) as container:
+            return tracks(container, blob), ""
+    except FFmpegError as error:
+        return [], error.strerror or str(error)
+
+
+def open_media(path: str, formats: str = AUDIO_FORMATS) -> InputContainer:
+    """The container at ``path``. ``formats`` are the FFmpeg readers that may be tried, comma-separated."""
+    options = {"format_whitelist": formats, "protocol_whitelist": "file"}
+    return av.open(path, options=options, metadata_errors="replace")
+
+
+def tracks(container: InputContainer, blob: Blob) -> list[AudioTrack]:
+    """Of an opened file, a film as well as a song; where it stands in the file afterwards is not said."""
+    return [_track(container, stream, blob) for stream in container.streams.audio]
+
+
+def _track(container: InputContainer, stream: AudioStream, blob: Blob) -> AudioTrack:
+    context: AudioCodecContext | None = stream.codec_context
+    if context is None:  # a codec that FFmpeg does not know
+        return AudioTrack(stream.index, None, _stated_duration(container, stream), None, None, None)
+    formats = set(container.format.name.split(","))
+    seconds, bit_rate = _stated_duration(container, stream), _stated_bit_rate(container, stream)
+    if "mp3" in formats and (stated := _stated_by_mpeg(blob, context.sample_rate)):
+        seconds = stated
+    elif seconds is None or not formats.isdisjoint(WITHOUT_DURATION):
+        seconds, bit_rate = _count(container, stream) or (seconds, bit_rate)
+    codec = context.codec.canonical_name
+    rate = context.sample_rate * (DSD_SAMPLES if codec.startswith("dsd_") else 1)
+    return AudioTrack(
+        stream.index, codec, _positive(seconds), _whole(rate), _whole(context.channels), _whole(_positive(bit_rate))
+    )
+
+
+def _stated_duration(container: InputContainer, stream: AudioStream) -> float | None:
+    own = None
+    if stream.duration is not None and stream.time_base is not None:
+        own = _positive(float(stream.duration * stream.time_base))
+    return own or (None if container.duration is None else _positive(container.duration / av.time_base))
+
+
+def _stated_bit_rate(container: InputContainer, stream: AudioStream) -> float | None:
+    """The track's own, or the file's where there is nothing else in it."""
+    own = stream.codec_context.bit_rate
+    return own or (container.bit_rate if len(container.streams) == 1 else None)
+
+
+def _stated_by_mpeg(blob: Blob, rate: int) -> float | None:
+    """What the first frame of MPEG audio says of those that follow: a Xing, Info or VBRI header behind the ID3 tag.
+
+    FFmpeg knows it too, but rounds to tenths of a second.
+    """
+    with blob.open() as file:
+        head = file.read(10)
+        if head.startswith(b"ID3") and len(head) == 10:
+            size = sum((part & 0x7F) << 7 * (3 - place) for place, part in enumerate(head[6:]))
+            file.seek(10 + size)
+            head = b""
+        head += file.read(4096)
+    found = _FRAME_COUNT.search(head)
+    frames = int.from_bytes(found[1] or found[2], "big") if found else 0
+    return frames * (1152 if rate >= 32000 else 576) / rate if frames and rate else None
+
+
+def _count(container: InputContainer, stream: AudioStream) -> Counted | None:
+    """Adds up the packets of one track without decoding them; what comes behind a damaged place is not counted."""
+    ticks = size = read = 0
+    first: int | None = None
+    with suppress(FFmpegError):
+        for packet in container.demux(stream):
+            ticks, size = ticks + (packet.duration or 0), size + packet.size
+            if packet.pos is not None and packet.pos >= 0:
+                first = packet.pos if first is None else first
+                read = packet.pos + packet.size - first
+            if read >= COUNTED_BYTES:
+                break
+    seconds = 0.0 if stream.time_base is None else float(ticks * stream.time_base)
+    if seconds <= 0:
+        return None
+    whole = max(container.size - (first or 0), read)
+    return Counted(seconds * (whole / read if read >= COUNTED_BYTES else 1), size * 8 / seconds)
+
+
+def _as_tinytag_sees_it(blob: Blob) -> AudioTrack | None:
+    found = read_tagged(blob, duration=True)
+    if found is None or not found.samplerate:
+        return None
+    _, _, codec = (found.mime_type or "").partition('codecs="')
+    codec_name = ASF_CODECS.get(codec.rstrip('"'))
+    bit_rate = None if found.bitrate is None else found.bitrate * 1000
+    rate, channels = _whole(found.samplerate), _whole(found.channels)
+    return AudioTrack(0, codec_name, _positive(found.duration), rate, channels, _whole(_positive(bit_rate)))
+
+
+def _positive(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) and number > 0 else None
+
+
+def _whole(number: float | None) -> int | None:
+    """As the database takes it: no more than 63 bits."""
+    return None if number is None or not 0 < number < 1 << 63 else round(number)
