@@ -2,7 +2,7 @@
 
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
-from dam.core.analysis import analyzer
+from dam.core.analyzers import analyzer
 from dam.core.stages import SystemStage
 from dam.models.core.base_component import EMBEDDED
 from dam_media_audio.commands import ReadAudioPropertiesCommand, ReadAudioTagsCommand
