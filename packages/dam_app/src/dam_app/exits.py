@@ -18,6 +18,7 @@ from dam_fs.exceptions import (
     StoreMismatchError,
     StoreMissingError,
 )
+from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
 
 
 class Exit(IntEnum):
@@ -41,11 +42,14 @@ class Exit(IntEnum):
 _BY_ERROR: dict[type[DamError], Exit] = {
     DatabaseLockedError: Exit.LOCKED,
     DatabaseUnavailableError: Exit.NO_WORLD,
+    FlatPictureError: Exit.NOTHING_FOUND,
     InvalidHashError: Exit.USAGE,
     InvalidPatternError: Exit.USAGE,
+    InvalidThresholdError: Exit.USAGE,
     MigrationNeededError: Exit.MIGRATION,
     NoSuchWorldError: Exit.NO_WORLD,
     NotAFileError: Exit.USAGE,
+    NotAPictureError: Exit.USAGE,
     SettingsError: Exit.USAGE,
     StoreMismatchError: Exit.NO_WORLD,
     StoreMissingError: Exit.NO_WORLD,

@@ -1,14 +1,14 @@
 """Assets as text and as JSON."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from dam.models.core.base_component import Component, LayeredComponent
 from dam.models.core.types import PathType
 from dam_app.output import Output, human_size, path_fields, safe
-from dam_app.services import Asset, Listed, values_of
+from dam_app.services import Asset, Listed, SimilarListed, values_of
 from dam_fs.models import FilePropertiesComponent
 
 _COLUMNS = "{:>8}  {:16}  {:>10}  {:24}  {}"
@@ -55,6 +55,23 @@ async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> int:
         )
         print(_COLUMNS.format(*cells) if output.is_terminal else "\t".join(cells))
     return count
+
+
+def print_similar(output: Output, found: Sequence[SimilarListed]) -> None:
+    """One line for each, with the hashes that matched and the bits in which they differ."""
+    for each in found:
+        output.item({**each.listed.__dict__, "distances": each.distances})
+    if not output.json:
+        rows = [
+            (
+                str(each.listed.entity_id),
+                " ".join(f"{name}:{bits}" for name, bits in each.distances.items()),
+                each.listed.mime_type or "",
+                each.listed.name or "",
+            )
+            for each in found
+        ]
+        output.table(("id", "differs in bits", "type", "name"), rows)
 
 
 def _json_values(component: Component) -> dict[str, Any]:

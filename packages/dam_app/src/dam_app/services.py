@@ -14,6 +14,7 @@ from sqlalchemy import Select, inspect, select
 from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError, PluginUnavailableError
 from dam.core.query import listed
+from dam.core.transaction import parts
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.entity import Entity
@@ -21,6 +22,7 @@ from dam_app.config import Configuration, WorldDescription
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
+from dam_media_image.exceptions import InvalidThresholdError
 
 HashComponent = ContentHashSha256Component | ContentHashMd5Component
 
@@ -195,6 +197,53 @@ async def newest_assets(world: World, limit: int | None = None, page: int = 1000
             return
         before = rows[-1][0]
         left = None if left is None else left - len(rows)
+
+
+@dataclass(frozen=True)
+class SimilarListed:
+    """A picture like the one asked for: as in a listing, and for each hash that matched the bits that differ."""
+
+    listed: Listed
+    distances: dict[str, int]
+
+
+async def similar_images(
+    world: World, path: str, thresholds: dict[str, int], match: str = "any", limit: int | None = None
+) -> list[SimilarListed]:
+    """Pictures that look like the one at ``path``. Raises ``InvalidThresholdError``, ``PluginUnavailableError`` in a world
+    without pictures, and what ``FindSimilarImagesCommand`` raises."""
+    from dam_media_image.commands import FindSimilarImagesCommand, Match
+    from dam_media_image.plugin import ImagePlugin
+
+    if match not in list(Match):
+        raise InvalidThresholdError(f"--match {match!r} is not known; allowed are {', '.join(Match)}")
+    if ImagePlugin not in world.plugins:
+        raise PluginUnavailableError(
+            f"world {world.name!r} knows no pictures: it does not have the plugin dam-media-image; add it to the world's plugins"
+        )
+    command = FindSimilarImagesCommand(path, thresholds, Match(match), limit)
+    found = await world.dispatch_command(command).get_one_value()
+    by_id = {each.entity_id: each for each in await _listed(world, [each.entity_id for each in found])}
+    return [SimilarListed(by_id.get(each.entity_id, Listed(each.entity_id)), each.distances) for each in found]
+
+
+async def _listed(world: World, entity_ids: Sequence[int]) -> list[Listed]:
+    properties = FilePropertiesComponent
+    if properties not in world.components:
+        return []
+    async with world.reading() as session:
+        query = select(
+            properties.entity_id,
+            properties.original_filename,
+            properties.size_bytes,
+            properties.mime_type,
+            properties.added_at,
+        )
+        return [
+            Listed(*row)
+            for part in parts(entity_ids)
+            for row in await session.execute(query.where(properties.entity_id.in_(part)))
+        ]
 
 
 def plugin_rows(configuration: Configuration, world: str | None) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 TYPE_CHECKING = False  # workers import this module, and importing `typing` would be a sixth of their start-up
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 class Blob:
     """Bytes at rest, of any size.
 
-    `path` may hold surrogate escapes: names of files are bytes and need not be UTF-8.
+    `path` may hold surrogate escapes: names of files are bytes and need not be UTF-8. Whoever makes a blob closes it, and
+    with it the views that can be closed; `with` does.
     """
 
     __slots__ = ("_views", "media_type", "path", "size")
@@ -34,6 +37,19 @@ class Blob:
         """The first `n` bytes, or all of them where there are fewer."""
         with self.open() as file:
             return file.read(n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes what was opened for `once`, and forgets it."""
+        views, self._views = list(self._views.values()), {}
+        for view in views:
+            if callable(close := getattr(view, "close", None)):
+                close()
 
     def once(self, view: Callable[[Blob], T]) -> T:
         """What `view(self)` returned the first time, shared among the analyzers of this file: a decoded picture, say.

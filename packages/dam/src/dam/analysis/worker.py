@@ -15,6 +15,7 @@ import signal
 import struct
 import sys
 import time
+from contextlib import suppress
 from enum import Enum
 from importlib import import_module
 from io import BytesIO
@@ -128,6 +129,8 @@ class Worker:
             self._allow(self._wall_seconds, self._cpu_seconds)
             tag, body = attempt(self._functions[name], blob, parameters, shown)
             self._answer(tag, body)
+        with suppress(Exception):  # a view that cannot be closed goes with the process, at the latest
+            blob.close()
 
     def _import(self, name: str) -> None:
         self._allow(self._import_seconds, self._import_seconds)

@@ -210,7 +210,7 @@ def context_options(tree: RevisionTree) -> dict[str, Any]:
 
 
 def render_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
-    """Writes our column types into revisions as the plain types beneath them, so that old revisions outlive our classes."""
-    if kind == "type" and isinstance(thing, TypeDecorator) and type(thing).__module__.startswith("dam."):
+    """Writes column types into revisions as the plain types beneath them, so that old revisions outlive the classes."""
+    if kind == "type" and isinstance(thing, TypeDecorator):
         return f"sa.{thing.impl_instance!r}"
     return False

@@ -1,0 +1,1 @@
+"""Pictures: sizes, camera facts, perceptual hashes and likeness."""

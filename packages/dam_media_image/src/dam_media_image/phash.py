@@ -1,0 +1,134 @@
+"""Perceptual hashes of pictures, bit for bit those of the library ``imagehash``. Knows pictures, and nothing of dam.
+
+``imagehash`` shrinks a picture three times with Pillow's LANCZOS filter, to 32 x 32 (pHash), 8 x 8 (aHash) and 9 x 8
+(dHash) pixels. Pillow does that in integers: weights of 22 fractional bits, first across, then down. Both steps are
+products of matrices, so that one pass over the pixels serves all three hashes, at a third of the time.
+
+pHash: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010. aHash and dHash:
+N. Krawetz, "Looks Like It" (2011) and "Kind of Like That" (2013), hackerfactor.com.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a worker for each processor already
+
+import numpy as np
+
+from dam_media_image.facts import Hashes
+from dam_media_image.picture import Pixels, flattened, grey, opened, orientation, upright
+
+if TYPE_CHECKING:
+    from dam.analysis.blob import Blob
+
+WIDTHS = (32, 8, 9)  # of the pictures that pHash, aHash and dHash are made of, side by side in one matrix
+STRIP = 64  # rows at once: what a product needs then stays in the processor's cache
+PRECISION = 22  # fractional bits of Pillow's weights
+HALF = 11  # a weight in two halves, each of which is exact as a float32
+FLAT = 4  # shades between the darkest and the brightest of 32 x 32 pixels: below it hashes mean nothing
+NOISE = 1e-6  # a frequency that is so near the median is on the one side or the other by rounding errors alone
+UNDECIDED = 2  # bits of a pHash that may be noise: the two frequencies in the middle can be equal in any picture
+FAST_PIXELS = 512  # width and height that the fast algorithm needs at least
+
+_COSINES = 2 * np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1) / 64)
+
+
+def hashes(blob: Blob) -> Hashes | None:
+    """Of the picture as people see it; ``None`` where it is flat: of one shade, so that every flat picture is like it."""
+    return hashes_of(blob.once(grey))
+
+
+def fast_hashes(blob: Blob) -> Hashes | None:
+    """The same of a JPEG that its decoder has made smaller: half the time at 12 megapixels, and up to 3 bits off."""
+    with opened(blob) as picture:
+        picture.draft(None, (FAST_PIXELS, FAST_PIXELS))
+        pixels = np.asarray(flattened(picture).convert("L"))
+        return hashes_of(upright(pixels, orientation(picture)))
+
+
+def hashes_of(pixels: Pixels) -> Hashes | None:
+    """``pixels``: uint8 of (height, width)."""
+    perceptual, average, difference = shrunk(np.ascontiguousarray(pixels))
+    spectrum = _COSINES @ perceptual.astype(np.float64) @ _COSINES.T
+    median = np.median(spectrum)
+    undecided = np.count_nonzero(np.abs(spectrum - median) < NOISE)
+    if int(perceptual.max()) - int(perceptual.min()) < FLAT or undecided > UNDECIDED:
+        return None
+    return Hashes(
+        _bits(spectrum > median),
+        _bits(average > average.mean()),
+        _bits(difference[:, 1:] > difference[:, :-1]),
+    )
+
+
+def _bits(pattern: Pixels) -> int:
+    return int.from_bytes(np.packbits(pattern.ravel()).tobytes(), "big")
+
+
+def shrunk(pixels: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """What Pillow's ``resize(…, LANCZOS)`` makes, across before down: uint8 of (32, 32), (8, 8) and (8, 9)."""
+    height, width = pixels.shape
+    across: Pixels = np.empty((height, sum(WIDTHS)))
+    for top in range(0, height, STRIP):
+        strip = pixels[top : top + STRIP].astype(np.float32)
+        for first, last, low, high, weights in _blocks(width):
+            halves = strip[:, low:high] @ weights
+            count = last - first
+            across[top : top + STRIP, first:last] = halves[:, :count] * 2.0**HALF + halves[:, count:].astype(np.float64)
+    across = _rounded(across)
+    tall = _rounded(_weights(height, 32).T.astype(np.float64) @ across[:, :32])
+    short = _rounded(_weights(height, 8).T.astype(np.float64) @ across[:, 32:])
+    return tall.astype(np.uint8), short[:, :8].astype(np.uint8), short[:, 8:].astype(np.uint8)
+
+
+def _rounded(sums: Pixels) -> Pixels:
+    """Weighted sums as pixels, still as float64."""
+    shades: Pixels = np.clip((sums.astype(np.int64) + (1 << (PRECISION - 1))) >> PRECISION, 0, 255).astype(np.float64)
+    return shades
+
+
+@lru_cache(64)
+def _blocks(length: int) -> list[tuple[int, int, int, int, Pixels]]:
+    """Columns whose weights reach over nearly the same pixels, to be multiplied together and with those pixels only."""
+    weights = np.concatenate([_weights(length, width) for width in WIDTHS], 1)
+    found = []
+    for first, last in ((0, 8), (8, 16), (16, 24), (24, 32), (32, 49)):
+        part = weights[:, first:last]
+        reached = np.flatnonzero(part.any(1))
+        low, high = int(reached[0]), int(reached[-1]) + 1
+        part = part[low:high]
+        halves = np.concatenate([part >> HALF, part & ((1 << HALF) - 1)], 1).astype(np.float32)
+        found.append((first, last, low, high, halves))
+    return found
+
+
+@lru_cache(64)
+def _weights(length: int, target: int) -> Pixels:
+    """Pillow's integer weights: int64 of (length, target). After ``precompute_coeffs`` in its Resample.c."""
+    scale = length / target
+    stretch = max(scale, 1.0)
+    support = 3.0 * stretch
+    weights = np.zeros((length, target), np.int64)
+    for i in range(target):
+        centre = (i + 0.5) * scale
+        low, high = max(0, int(centre - support + 0.5)), min(length, int(centre + support + 0.5))
+        row = [_lanczos((x - centre + 0.5) / stretch) for x in range(low, high)]
+        total = 0.0
+        for value in row:  # one after the other: sum() adds more exactly from Python 3.12 on, and Pillow does not
+            total += value
+        for j, value in enumerate(row):
+            scaled = value / total * (1 << PRECISION)
+            weights[low + j, i] = int(scaled - 0.5) if scaled < 0 else int(scaled + 0.5)
+    return weights
+
+
+def _lanczos(x: float) -> float:
+    return _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0
+
+
+def _sinc(x: float) -> float:
+    return 1.0 if x == 0 else math.sin(math.pi * x) / (math.pi * x)

@@ -1,0 +1,107 @@
+"""Pictures of a blob: opened once, decoded once, however many look at them. Knows Pillow, and nothing of dam.
+
+All of it runs in a worker process with limits, so that pictures of any size are tried, and what takes too much is stopped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from dam.analysis.blob import Blob
+
+Image.MAX_IMAGE_PIXELS = None  # the worker's limit of memory is the limit
+
+# EPS starts a Ghostscript, WMF a Windows; the others read formats that only a registered program understands.
+_REFUSED = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
+Pixels: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
+
+_FIRST = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
+ORIENTATION = 0x0112
+
+
+class MissingDecoderError(Exception):
+    """The format needs a library that is not installed."""
+
+
+def opened(blob: Blob) -> Image.Image:
+    """The picture with its header read and its pixels not decoded yet. Raises ``OSError`` or ``MissingDecoderError``."""
+    if blob.media_type.startswith(("image/heic", "image/heif")):
+        return _heif(blob)
+    if blob.media_type == "image/jxl":
+        return _jxl(blob)
+    try:
+        return Image.open(blob.path, formats=_formats())
+    except UnidentifiedImageError as e:
+        raise OSError(f"no {blob.media_type} that Pillow can read") from e
+
+
+def grey(blob: Blob) -> Pixels:
+    """The first frame as people see it, in shades of grey: uint8 of (height, width), transparency over white, upright."""
+    picture = blob.once(opened)
+    return upright(np.asarray(flattened(picture).convert("L")), orientation(picture))
+
+
+def flattened(picture: Image.Image) -> Image.Image:
+    """Without transparency. Where there was some, white shows: black drawings on nothing would all be black."""
+    if not (picture.has_transparency_data if picture.mode != "I;16" else False):
+        return picture
+    above = picture.convert("RGBA")
+    flat = Image.new("RGBA", above.size, "white")
+    flat.alpha_composite(above)
+    return flat.convert("RGB")
+
+
+def orientation(picture: Image.Image) -> int:
+    """1 to 8 as EXIF numbers them; 1 where there is none, or none that can be read."""
+    try:
+        found = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  Pillow's readers of broken metadata raise whatever they like; the pixels are fine
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turned and mirrored as the EXIF orientation asks. A view where that is possible."""
+    turns = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.T,
+        6: lambda a: a.T[:, ::-1],
+        7: lambda a: a[::-1, ::-1].T,
+        8: lambda a: a.T[::-1],
+    }
+    return turns[orientation](pixels) if orientation in turns else pixels
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [*_FIRST, *sorted(Image.OPEN.keys() - _REFUSED - set(_FIRST))]
+
+
+def _heif(blob: Blob) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile  # pyright: ignore[reportMissingImports]
+    except ImportError as e:
+        raise MissingDecoderError(f"{blob.media_type} needs pillow-heif; install it, then reprocess what failed") from e
+    file: ImageFile.ImageFile = HeifImageFile(blob.path)
+    return file
+
+
+def _jxl(blob: Blob) -> Image.Image:
+    try:
+        from imagecodecs import jpegxl_decode  # pyright: ignore[reportMissingImports]
+    except ImportError as e:
+        raise MissingDecoderError(f"{blob.media_type} needs imagecodecs; install it, then reprocess what failed") from e
+    with blob.open() as file:
+        pixels = jpegxl_decode(file.read())
+    if pixels.ndim == 4:  # an animation: its first frame
+        pixels = pixels[0]
+    if pixels.dtype != np.uint8:
+        scale = 255 / np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 255
+        pixels = np.clip(pixels * scale, 0, 255).astype(np.uint8)
+    return Image.fromarray(pixels.squeeze())

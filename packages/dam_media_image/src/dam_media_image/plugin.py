@@ -1,0 +1,31 @@
+"""The picture plugin."""
+
+from dam.core.plugin import Plugin
+from dam.core.world import World
+from dam_media_image import models
+from dam_media_image.settings import ImageSettings, ImageSettingsComponent
+from dam_media_image.systems.analysis_systems import camera_components, hash_analyzer, header_components
+from dam_media_image.systems.similarity_systems import find_similar_images
+
+
+class ImagePlugin(Plugin):
+    """Pictures: what they are, what the camera knew, and which are alike."""
+
+    Settings = ImageSettings
+    SettingsComponent = ImageSettingsComponent
+
+    def build(self, world: World) -> None:
+        for component in (
+            models.ImageDimensionsComponent,
+            models.FramePropertiesComponent,
+            models.CameraComponent,
+            models.GeoPositionComponent,
+            models.ImagePerceptualPHashComponent,
+            models.ImagePerceptualAHashComponent,
+            models.ImagePerceptualDHashComponent,
+            models.FlatPictureComponent,
+        ):
+            world.register_component(component)
+        for analyzer in (hash_analyzer(world), header_components, camera_components):
+            world.register_analyzer(analyzer)
+        world.register_system(find_similar_images)

@@ -1,0 +1,126 @@
+"""What is computed of every picture."""
+
+from collections.abc import Iterable
+
+from dam.analysis.algorithm import Algorithm
+from dam.analysis.ref import ref
+from dam.core.analyzers import Analyzer, analyzer
+from dam.core.stages import SystemStage
+from dam.core.world import World
+from dam.models.core.base_component import EMBEDDED, Component
+from dam_media_image.commands import HashImageCommand, ReadCameraFactsCommand, ReadImageHeaderCommand
+from dam_media_image.facts import Hashes, Header, Shot
+from dam_media_image.models import (
+    CameraComponent,
+    FlatPictureComponent,
+    FramePropertiesComponent,
+    GeoPositionComponent,
+    ImageDimensionsComponent,
+    ImagePerceptualAHashComponent,
+    ImagePerceptualDHashComponent,
+    ImagePerceptualPHashComponent,
+)
+from dam_media_image.settings import ImageSettings
+
+PICTURES = (
+    "image/apng",
+    "image/avif",
+    "image/bmp",
+    "image/fits",
+    "image/gif",
+    "image/heic",
+    "image/heic-sequence",
+    "image/heif",
+    "image/heif-sequence",
+    "image/j2c",
+    "image/jp2",
+    "image/jpeg",
+    "image/jpx",
+    "image/jxl",
+    "image/png",
+    "image/tiff",
+    "image/vnd.adobe.photoshop",
+    "image/vnd.microsoft.icon",
+    "image/vnd.zbrush.pcx",
+    "image/webp",
+    "image/x-dds",
+    "image/x-icns",
+    "image/x-msp",
+    "image/x-portable-*",
+    "image/x-qoi",
+    "image/x-sgi",
+    "image/x-sun-raster",
+    "image/x-tga",
+    "image/x-win-bitmap",
+    "image/x-xbitmap",
+    "image/x-xpixmap",
+)
+"""What Pillow reads, alone or with an extra. Of camera raws it would read a preview, and drawings it does not know."""
+
+HASHES = (ImagePerceptualPHashComponent, ImagePerceptualAHashComponent, ImagePerceptualDHashComponent)
+
+_EXACT = Algorithm("dam_media_image.perceptual_hashes", version=1)
+_FAST = Algorithm("dam_media_image.fast_perceptual_hashes", version=1)
+_HEADER = Algorithm("dam_media_image.header", version=1)
+_CAMERA = Algorithm("dam_media_image.camera", version=1)
+_STAGE = SystemStage.METADATA_EXTRACTION
+
+
+@analyzer(
+    _EXACT,
+    compute=ref("dam_media_image.phash:hashes"),
+    accepts=PICTURES,
+    produces=(*HASHES, FlatPictureComponent),
+    command=HashImageCommand,
+)
+def hash_components(hashes: Hashes | None) -> Iterable[Component]:
+    if hashes is None:
+        return [FlatPictureComponent()]
+    return [component.of(value) for component, value in zip(HASHES, hashes, strict=True)]
+
+
+fast_hash_components = analyzer(
+    _FAST,
+    compute=ref("dam_media_image.phash:fast_hashes"),
+    accepts=PICTURES,
+    produces=(*HASHES, FlatPictureComponent),
+    command=HashImageCommand,
+)(hash_components.components)
+"""The same from a smaller picture; a world has the one or the other."""
+
+
+@analyzer(
+    _HEADER,
+    compute=ref("dam_media_image.header:header"),
+    accepts=PICTURES,
+    produces=(ImageDimensionsComponent, FramePropertiesComponent),
+    stage=_STAGE,
+    command=ReadImageHeaderCommand,
+)
+def header_components(header: Header) -> Iterable[Component]:
+    yield ImageDimensionsComponent(width_pixels=header.width, height_pixels=header.height)
+    if frames := header.frames:
+        yield FramePropertiesComponent(
+            frame_count=frames.number, frames_per_second=frames.rate, duration_seconds=frames.duration
+        )
+
+
+@analyzer(
+    _CAMERA,
+    compute=ref("dam_media_image.camera:shot"),
+    accepts=PICTURES,
+    produces=(CameraComponent, GeoPositionComponent),
+    stage=_STAGE,
+    command=ReadCameraFactsCommand,
+)
+def camera_components(shot: Shot) -> Iterable[Component]:
+    yield CameraComponent(layer=EMBEDDED, **shot.camera._asdict())
+    latitude, longitude, altitude = shot.position or (None, None, None)
+    yield GeoPositionComponent(
+        layer=EMBEDDED, latitude_degrees=latitude, longitude_degrees=longitude, altitude_metres=altitude
+    )
+
+
+def hash_analyzer(world: World) -> Analyzer[Hashes | None]:
+    """The one that a world's pictures are hashed with: only hashes that were made the same way can be compared."""
+    return fast_hash_components if world.settings_of(ImageSettings).fast_hashes else hash_components

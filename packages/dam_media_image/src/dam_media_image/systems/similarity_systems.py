@@ -1,0 +1,151 @@
+"""Pictures that are alike."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy import CTE, BigInteger, Select, column, func, literal, select, type_coerce, values
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dam.core.analysis import Work
+from dam.core.query import listed
+from dam.core.system_params import WorldSession
+from dam.core.systems import system
+from dam.core.transaction import parts
+from dam.core.world import World
+from dam.models.entity import Entity
+from dam_fs.mime import HEAD_BYTES, media_type
+from dam_media_image.commands import FindSimilarImagesCommand, SimilarImage
+from dam_media_image.distance import bits_that_differ
+from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
+from dam_media_image.facts import Hashes
+from dam_media_image.hamming import Range, expected_share, ranges, rotated, signed
+from dam_media_image.models import (
+    ImagePerceptualAHashComponent,
+    ImagePerceptualDHashComponent,
+    ImagePerceptualPHashComponent,
+    PerceptualHash,
+)
+from dam_media_image.systems.analysis_systems import hash_analyzer
+
+KINDS: Mapping[str, type[PerceptualHash]] = {
+    "phash": ImagePerceptualPHashComponent,
+    "ahash": ImagePerceptualAHashComponent,
+    "dhash": ImagePerceptualDHashComponent,
+}
+DEFAULT_THRESHOLD = 4
+MOST_OF_ALL = 0.25  # of all hashes: to judge so many by way of an index costs more than to judge every one
+
+
+@system(on_command=FindSimilarImagesCommand)
+async def find_similar_images(cmd: FindSimilarImagesCommand, world: World, session: WorldSession) -> list[SimilarImage]:
+    """Ranks by how many hashes match, then by how near they are."""
+    thresholds = {kind: cmd.thresholds.get(kind, DEFAULT_THRESHOLD) for kind in KINDS}
+    if wrong := [f"{kind}={bits}" for kind, bits in cmd.thresholds.items() if kind not in KINDS or not 0 <= bits <= 64]:
+        raise InvalidThresholdError(f"{', '.join(wrong)}: a threshold of {', '.join(KINDS)} is a number from 0 to 64")
+    hashes = await _hashes_of_file(world, cmd.path)
+    found: dict[int, dict[str, int]] = {}
+    for kind, value in zip(KINDS, hashes, strict=True):
+        async for entity_id, distance in near(session, KINDS[kind], value, thresholds[kind]):
+            found.setdefault(entity_id, {})[kind] = distance
+    matching = {i: distances for i, distances in found.items() if len(distances) >= cmd.match.needed}
+    shown = await _listed(session, world, sorted(matching))
+    ranked = sorted((SimilarImage(i, matching[i]) for i in shown), key=_rank)
+    return ranked[: cmd.limit]
+
+
+async def near(
+    session: AsyncSession, component: type[PerceptualHash], value: int, distance: int
+) -> AsyncIterator[tuple[int, int]]:
+    """Every entity whose hash differs from ``value`` in at most ``distance`` bits, and in how many."""
+    seen: set[int] = set()
+    for statement in await _statements(session, component, value, distance):
+        for entity_id, bits in await session.execute(statement):
+            if entity_id not in seen:
+                seen.add(entity_id)
+                yield entity_id, bits
+
+
+async def _statements(
+    session: AsyncSession, component: type[PerceptualHash], value: int, distance: int
+) -> list[Select[int, int]]:
+    """One for each rotation that has to be looked at, or one that looks at all hashes where that is less work."""
+    if expected_share(distance) > MOST_OF_ALL:
+        return [_scan(component, value, distance)]
+    near_chunks = {rotation: _table(found) for rotation, found in ranges(value, distance)}
+    # The newest entity's id stands for the number of hashes: counting those would read all of them.
+    most = max(1000, int(MOST_OF_ALL * (await session.scalar(select(func.max(component.entity_id))) or 0)))
+    for rotation, near_chunk in near_chunks.items():
+        some = _within(select(literal(1)), component, rotation, near_chunk).limit(most + 1).subquery()
+        most -= await session.scalar(select(func.count()).select_from(some)) or 0
+        if most < 0:  # hashes are not evenly spread, and too many begin like this one
+            return [_scan(component, value, distance)]
+    return [_search(component, rotation, value, distance, near_chunk) for rotation, near_chunk in near_chunks.items()]
+
+
+def _scan(component: type[PerceptualHash], value: int, distance: int) -> Select[int, int]:
+    bits = bits_that_differ(_rotation(component, 0), signed(value))
+    return select(component.entity_id, bits).where(bits <= distance)
+
+
+def _search(component: type[PerceptualHash], rotation: int, value: int, distance: int, near_chunk: CTE) -> Any:
+    """Rotating changes no distance, so what stands in the index is enough to judge."""
+    bits = bits_that_differ(_rotation(component, rotation), signed(rotated(value, rotation)))
+    return _within(select(component.entity_id, bits), component, rotation, near_chunk).where(bits <= distance)
+
+
+def _within(statement: Any, component: type[PerceptualHash], rotation: int, near_chunk: CTE) -> Any:
+    hashes = _rotation(component, rotation)
+    return statement.select_from(component).join(near_chunk, hashes.between(near_chunk.c.low, near_chunk.c.high))
+
+
+def _rotation(component: type[PerceptualHash], rotation: int) -> Any:
+    """The column that holds the hash rotated so far, as the integer that it is in the database."""
+    columns = component.__table__.columns
+    return columns[f"rotated_{rotation}"] if rotation else type_coerce(columns["hash_value"], BigInteger)
+
+
+def _table(found: list[Range]) -> CTE:
+    low, high = column("low", BigInteger), column("high", BigInteger)
+    return values(low, high, name="near_chunk").data([tuple(each) for each in found]).cte("near_chunk")
+
+
+async def _listed(session: AsyncSession, world: World, entity_ids: list[int]) -> list[int]:
+    """Those that listings show."""
+    shown: list[int] = []
+    for part in parts(entity_ids):
+        shown += await session.scalars(select(Entity.id).where(Entity.id.in_(part), listed(world.components)))
+    return shown
+
+
+def _rank(similar: SimilarImage) -> tuple[int, float, int]:
+    distances = similar.distances.values()
+    return -len(distances), sum(distances) / len(distances), similar.entity_id
+
+
+def _examined(path: str) -> tuple[int, str]:
+    """Length and media type."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return size, media_type(file.read(HEAD_BYTES), size, os.path.basename(path))
+
+
+async def _hashes_of_file(world: World, path: str) -> Hashes:
+    """Hashed by a worker, as everything is that comes from anywhere."""
+    try:
+        size, kind = await asyncio.to_thread(_examined, path)
+    except OSError as e:
+        raise NotAPictureError(f"{path!r} cannot be read: {e.strerror}; check the name") from e
+    analyzer = hash_analyzer(world)
+    if not analyzer.wants(kind):
+        raise NotAPictureError(f"{path!r} is {kind}, which is no picture that can be hashed")
+    ((analysis,),) = await world.analyses.run([Work(os.path.abspath(path), size, kind, [analyzer], shown=path)])
+    if analysis.error is not None:
+        raise NotAPictureError(f"{path!r} cannot be hashed: {analysis.error}")
+    if analysis.facts is None:
+        raise FlatPictureError(
+            f"{path!r} is of one shade, and like every other picture that is; there is nothing to find"
+        )
+    hashes: Hashes = analysis.facts
+    return hashes

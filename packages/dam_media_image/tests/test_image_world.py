@@ -1,0 +1,213 @@
+"""Pictures in a world: what is computed of them, and which are found to be alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import select
+
+from dam.core.query import query
+from dam.core.stages import SystemStage
+from dam.models.core.base_component import EFFECTIVE, EMBEDDED
+from dam.models.derivation import DerivationComponent
+from dam_fs.commands import AddAssetsCommand, AssetOutcome
+from dam_media_image.commands import FindSimilarImagesCommand, HashImageCommand, Match, SimilarImage
+from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
+from dam_media_image.hamming import rotated, signed
+from dam_media_image.models import (
+    CameraComponent,
+    FlatPictureComponent,
+    FramePropertiesComponent,
+    ImageDimensionsComponent,
+    ImagePerceptualPHashComponent,
+)
+from dam_media_image.systems import similarity_systems
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from dam.core.world import World
+
+    PictureWorld = Callable[..., Awaitable[World]]
+
+
+def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture of large soft shapes: what a photograph is to a perceptual hash."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return small.resize(size, Image.Resampling.BICUBIC)
+
+
+async def add(world: World, *paths: Path) -> list[int]:
+    """Adds files; their entities, in the order of the paths."""
+    command = AddAssetsCommand([str(path) for path in paths])
+    found = {e.path: e async for e in world.dispatch_command(command) if isinstance(e, AssetOutcome)}
+    ids = [found[str(path)].entity_id for path in paths]
+    assert all(entity_id is not None for entity_id in ids), found
+    return [entity_id for entity_id in ids if entity_id is not None]
+
+
+async def similar(
+    world: World, path: Path, match: str = "any", limit: int | None = None, **thresholds: Any
+) -> list[SimilarImage]:
+    command = FindSimilarImagesCommand(str(path), thresholds, Match(match), limit)
+    return await world.dispatch_command(command).get_one_value()
+
+
+def saved(picture: Image.Image, path: Path, **options: Any) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+async def test_a_picture_is_hashed_when_it_is_added_and_read_by_the_stage(world: World, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Leica"
+    (entity_id,) = await add(world, saved(scene(1), tmp_path / "a.jpg", exif=exif))
+    async with world.reading() as session:
+        hashed = (await session.scalars(query(ImagePerceptualPHashComponent))).one()
+        assert (await session.scalars(query(ImageDimensionsComponent))).all() == []
+    assert hashed.entity_id == entity_id
+    assert len(hashed.hash_value) == 16
+    assert hashed.rotated_16 == signed(rotated(int(hashed.hash_value, 16), 16))
+    await world.execute_stage(SystemStage.METADATA_EXTRACTION)
+    async with world.reading() as session:
+        size = (await session.scalars(query(ImageDimensionsComponent))).one()
+        layers = (await session.execute(select(CameraComponent.layer, CameraComponent.make))).all()
+    assert (size.width_pixels, size.height_pixels) == (320, 240)
+    assert sorted(map(tuple, layers)) == [(EFFECTIVE, "Leica"), (EMBEDDED, "Leica")]
+
+
+async def test_an_animation_has_frame_properties(world: World, tmp_path: Path) -> None:
+    first, *others = [scene(i) for i in range(3)]
+    await add(world, saved(first, tmp_path / "a.gif", save_all=True, append_images=others, duration=500))
+    await world.execute_stage(SystemStage.METADATA_EXTRACTION)
+    async with world.reading() as session:
+        frames = (await session.scalars(query(FramePropertiesComponent))).one()
+    assert (frames.frame_count, frames.frames_per_second, frames.duration_seconds) == (3, 2.0, 1.5)
+
+
+async def test_a_flat_picture_is_flagged_and_alike_to_nothing(world: World, tmp_path: Path) -> None:
+    white = saved(Image.new("RGB", (90, 60), "white"), tmp_path / "white.png")
+    (entity_id,) = await add(world, white)
+    await add(world, saved(Image.new("RGB", (91, 60), "white"), tmp_path / "other white.png"))
+    async with world.reading() as session:
+        assert entity_id in (await session.scalars(select(FlatPictureComponent.entity_id))).all()
+        assert (await session.scalars(query(ImagePerceptualPHashComponent))).all() == []
+    with pytest.raises(FlatPictureError, match="is of one shade"):
+        await similar(world, white)
+
+
+async def test_the_most_alike_come_first_and_tell_which_hashes_matched(world: World, tmp_path: Path) -> None:
+    original = scene(1)
+    asked = saved(original, tmp_path / "asked.png")
+    same = saved(original, tmp_path / "same.bmp")
+    smaller = saved(original.resize((160, 120)), tmp_path / "smaller.jpg", quality=60)
+    different = saved(scene(2), tmp_path / "different.png")
+    same_id, smaller_id, different_id = await add(world, same, smaller, different)
+    found = await similar(world, asked)
+    assert found[0] == SimilarImage(same_id, {"phash": 0, "ahash": 0, "dhash": 0})
+    assert found[1].entity_id == smaller_id
+    assert different_id not in [each.entity_id for each in found]
+    assert await similar(world, asked, limit=1) == found[:1]
+    assert await similar(world, asked, limit=0) == []
+
+
+async def put(world: World, *values: int) -> list[int]:
+    async with world.transaction() as transaction:
+        return [await transaction.create_entity(ImagePerceptualPHashComponent.of(value)) for value in values]
+
+
+def flipped(value: int, bits: int) -> int:
+    for bit in np.random.default_rng(value % 2**32 + bits).choice(64, bits, replace=False):
+        value ^= 1 << int(bit)
+    return value
+
+
+@pytest.mark.parametrize("distance", [0, 1, 3, 4, 5, 10, 18, 30, 64])
+async def test_everything_within_the_distance_is_found_exactly(world: World, distance: int) -> None:
+    rng = np.random.default_rng(distance)
+    value = int.from_bytes(rng.bytes(8), "big")
+    values = [flipped(value, bits) for bits in range(65)]
+    values += [int.from_bytes(rng.bytes(8), "big") for _ in range(300)] + [0, 2**64 - 1, 2**63, 2**63 - 1]
+    ids = await put(world, *values)
+    async with world.reading() as session:
+        near = similarity_systems.near(session, ImagePerceptualPHashComponent, value, distance)
+        found = {entity_id: bits async for entity_id, bits in near}
+    wanted = {i: (v ^ value).bit_count() for i, v in zip(ids, values, strict=True)}
+    assert found == {i: bits for i, bits in wanted.items() if bits <= distance}
+
+
+async def test_where_many_hashes_begin_alike_all_are_judged_with_the_same_result(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [i << 20 for i in range(3000)]
+    ids = await put(world, *values)
+    scans: list[int] = []
+    scan = similarity_systems._scan
+
+    def counted(*arguments: Any) -> Any:
+        scans.append(1)
+        return scan(*arguments)
+
+    monkeypatch.setattr(similarity_systems, "_scan", counted)
+    async with world.reading() as session:
+        near = similarity_systems.near(session, ImagePerceptualPHashComponent, 0, 4)
+        found = {entity_id: bits async for entity_id, bits in near}
+    assert scans
+    assert found == {i: v.bit_count() for i, v in zip(ids, values, strict=True) if v.bit_count() <= 4}
+
+
+async def test_two_or_all_hashes_can_be_asked_for(world: World, tmp_path: Path) -> None:
+    asked = saved(scene(1), tmp_path / "asked.png")
+    (entity_id,) = await add(world, asked)
+    assert [each.entity_id for each in await similar(world, asked, "all", phash=0, ahash=0, dhash=0)] == [entity_id]
+    async with world.transaction() as transaction:
+        await transaction.update_components(
+            ImagePerceptualPHashComponent, hash_value="0" * 16, rotated_16=0, rotated_32=0, rotated_48=0
+        )
+    assert [list(each.distances) for each in await similar(world, asked, "two")] == [["ahash", "dhash"]]
+    assert await similar(world, asked, "all") == []
+
+
+@pytest.mark.parametrize("thresholds", [{"phash": -1}, {"ahash": 65}, {"xhash": 4}])
+async def test_a_wrong_threshold_is_named(world: World, tmp_path: Path, thresholds: dict[str, Any]) -> None:
+    with pytest.raises(InvalidThresholdError, match=r"a threshold of phash, ahash, dhash is a number from 0 to 64"):
+        await similar(world, tmp_path / "any", **thresholds)
+
+
+async def test_what_cannot_be_hashed_is_told_why(world: World, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("words")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    for name, why in (
+        ("nowhere", "cannot be read: No such file"),
+        ("text", "is text/plain, which is no picture"),
+        ("broken.png", "cannot be hashed: "),
+    ):
+        with pytest.raises(NotAPictureError, match=why):
+            await similar(world, tmp_path / name)
+
+
+async def test_fast_hashes_are_an_algorithm_of_their_own(picture_world: PictureWorld, tmp_path: Path) -> None:
+    world = await picture_world(fast_hashes=True)
+    (entity_id,) = await add(world, saved(scene(1, (1600, 1200)), tmp_path / "a.jpg"))
+    async with world.reading() as session:
+        names = (await session.scalars(select(DerivationComponent.algorithm))).all()
+    assert names == ["dam_media_image.fast_perceptual_hashes"]
+    assert [each.entity_id for each in await similar(world, tmp_path / "a.jpg", "all")] == [entity_id]
+
+
+async def test_a_picture_that_cannot_be_decoded_stays_with_the_reason_and_can_be_tried_again(
+    world: World, tmp_path: Path
+) -> None:
+    broken = saved(scene(1), tmp_path / "a.png")
+    broken.write_bytes(broken.read_bytes()[:5000])
+    (entity_id,) = await add(world, broken)
+    await world.dispatch_command(HashImageCommand(entity_id))
+    async with world.reading() as session:
+        row = (await session.scalars(select(DerivationComponent))).one()
+    assert (row.entity_id, row.status) == (entity_id, "failed")
+    assert "truncated" in str(row.error)
