@@ -17,13 +17,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
-from dam.commands.analysis_commands import AnalysisCommand
+from dam.commands.analysis_commands import AnalysisCommand, ReprocessCommand, Which
+from dam.core import metadata_systems
 from dam.core.analyzers import Analyzer, analyzer
 from dam.core.content import ContentSource, OpenRequest
 from dam.core.exceptions import (
     AnalyzerDefinitionError,
     DamError,
     HandlerConflictError,
+    NoSuchAnalyzerError,
     NoSuchEntityError,
     SystemDefinitionError,
 )
@@ -42,8 +44,9 @@ from dam.models.core.base_component import (
 )
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
+from dam.models.run import Run
 from dam.system_events.analysis import EntitiesAnalysed
-from dam_test_utils.fixtures import MakeWorld
+from dam_test_utils.fixtures import MakeWorld, create_tables
 
 HERE = str(Path(__file__).parent)
 EXTRACTION = SystemStage.METADATA_EXTRACTION
@@ -431,6 +434,76 @@ async def test_a_failure_takes_nothing_of_what_an_earlier_look_found(desk: Desk)
     async with worse.reading() as session:
         assert (await session.scalars(select(Word.word))).all() == ["one", "two"]
     assert (await on_record(worse, entity_id)).status == "failed"
+
+
+# -- again
+
+
+async def again(world: World, which: str, *algorithms: str) -> list[EntitiesAnalysed]:
+    command = ReprocessCommand(algorithms, Which(which))
+    return [event async for event in world.dispatch_command(command) if isinstance(event, EntitiesAnalysed)]
+
+
+async def test_a_bumped_version_reprocesses_exactly_the_stale(desk: Desk) -> None:
+    old = await desk.world(counting(1, desk.log))
+    first, second = await desk.add(old, "one"), await desk.add(old, "two three")
+    await desk.add(old, "png", media_type="image/png")
+    await old.execute_stage(EXTRACTION)
+    new = await desk.world(counting(2, desk.log))
+    await new.dispatch_command(CountWords(second))
+    before = len(desk.logged)
+    assert await again(new, "stale") == [EntitiesAnalysed(1, 0)]
+    assert len(desk.logged) == before + 1
+    assert (await on_record(new, first)).version == 2
+    assert await again(new, "stale") == [EntitiesAnalysed(0, 0)]  # the picture, which this analyzer does not want
+
+
+async def test_what_was_added_before_an_analyzer_was_there_is_stale_too(desk: Desk) -> None:
+    world = await desk.world()
+    await create_tables(world, WordCount)
+    entity_id = await desk.add(world, "one two")
+    await world.execute_stage(EXTRACTION)
+    later = await desk.world(counting())
+    assert await again(later, "stale", "test.words") == [EntitiesAnalysed(1, 0)]
+    assert await counts(later) == {entity_id: 2}
+
+
+async def test_what_failed_is_tried_again_and_nothing_else(desk: Desk) -> None:
+    world = await desk.world(counting(1, desk.log))
+    await desk.add(world, "one")
+    bad = await desk.add(world, "two")
+    file = desk.folder / f"{bad}.txt"
+    file.write_bytes(b"\xff\xfe")
+    await world.execute_stage(EXTRACTION)
+    assert await again(world, "failed") == [EntitiesAnalysed(1, 1)]
+    file.write_text("two three")
+    before = len(desk.logged)
+    assert await again(world, "failed") == [EntitiesAnalysed(1, 0)]
+    assert len(desk.logged) == before + 1
+    assert await again(world, "failed") == []
+
+
+async def test_all_of_an_algorithm_is_done_batch_by_batch_until_it_is_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata_systems, "BATCH", 2)
+    world = await desk.world(counting())
+    for text in ("one", "two", "three"):
+        await desk.add(world, text)
+    assert await again(world, "all", "test.words") == [EntitiesAnalysed(2, 0), EntitiesAnalysed(1, 0)]
+    command = ReprocessCommand(which=Which.ALL)
+    async for _ in world.dispatch_command(command):
+        command.stop.set()
+    async with world.reading() as session:
+        assert await session.scalar(select(Run.outcome).order_by(Run.id.desc()).limit(1)) == "done"
+
+
+async def test_an_analyzer_that_is_not_there_is_told_with_those_that_are(desk: Desk) -> None:
+    world = await desk.world(counting())
+    with pytest.raises(NoSuchAnalyzerError, match=r"is called 'test\.wrods'; did you mean 'test\.words'\?"):
+        await again(world, "stale", "test.wrods")
+    with pytest.raises(NoSuchAnalyzerError, match=r"there are test\.words"):
+        await again(world, "stale", "colours")
 
 
 # -- the command

@@ -184,6 +184,12 @@ def test_paths_come_from_arguments_after_a_double_dash_and_from_lists(
         (["show", "99", "999999999999999999999999"], 4, "there is no entity 99"),
         (["show", "abc"], 2, "'ID'"),
         (["ls"], 0, "has no assets yet"),
+        (["failures"], 0, "no analysis failed in world 'default'"),
+        (["reprocess"], 2, "name an ALGORITHM, or give --stale or --failed"),
+        (["reprocess", "--stale", "--failed"], 2, "choose one of --stale and --failed"),
+        (["reprocess", "nope"], 2, "is called 'nope'; there are"),
+        (["find-similar-images", "nope"], 2, "cannot be read: No such file"),
+        (["find-similar-images", "dam.toml"], 2, "which is no picture"),
         (["ls", "--nope"], 2, "--nope"),
         (["nope"], 2, "nope"),
         (["ls", "--world", "default"], 2, "--world stands before the command: dam-cli --world … ls"),
@@ -213,6 +219,25 @@ def test_mistakes_set_up_no_world(database: Path) -> None:
     assert dam("add-asset", ".").returncode == 2
     assert dam("find-file-by-hash", "abc").returncode == 2
     assert not database.exists()
+
+
+def test_failures_are_listed_and_tried_again(pictures: Path) -> None:
+    (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    added = dam("--json", "add-asset", "-r", str(pictures))
+    assert added.returncode == 0
+    assert lines(added)[-1]["analyses_failed"] == 3
+    failed = lines(dam("--json", "failures"))
+    assert {record["algorithm"] for record in failed} == {
+        "dam_media_image.camera",
+        "dam_media_image.header",
+        "dam_media_image.perceptual_hashes",
+    }
+    assert {(record["name"], record["failure"]) for record in failed} == {("broken.png", "error")}
+    again = dam("reprocess", "--failed")
+    assert (again.returncode, again.stdout) == (3, "")
+    assert "3 analysed, 3 failed" in again.stderr
+    assert lines(dam("--json", "reprocess", "--stale"))[-1]["analysed"] == 0
+    assert len(dam("failures", "dam_media_image.header").stdout.splitlines()) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")

@@ -16,7 +16,18 @@ import typer
 from typer.exceptions import TyperException
 
 from dam_app.application import Group
-from dam_app.commands import add_asset, find_file_by_hash, find_similar_images, ls, plugins, setup_db, show, worlds
+from dam_app.commands import (
+    add_asset,
+    failures,
+    find_file_by_hash,
+    find_similar_images,
+    ls,
+    plugins,
+    reprocess,
+    setup_db,
+    show,
+    worlds,
+)
 from dam_app.context import INTERRUPTED, Globals, guarded
 from dam_app.output import Output
 
@@ -108,7 +119,18 @@ def main_options(
     ctx.obj = Globals(world, config, json=json, quiet=quiet, verbose=verbose)
 
 
-for module in (add_asset, find_file_by_hash, find_similar_images, show, ls, worlds, plugins, setup_db):
+for module in (
+    add_asset,
+    find_file_by_hash,
+    find_similar_images,
+    show,
+    ls,
+    failures,
+    reprocess,
+    worlds,
+    plugins,
+    setup_db,
+):
     module.register(app)
 
 

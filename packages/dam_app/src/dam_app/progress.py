@@ -134,7 +134,7 @@ class IngestReport:
         stopped = self._stop.is_set()
         self._output.summary({**record, "interrupted": stopped}, line)
         if self._failed_analyses:
-            text = f"{self._failed_analyses} analyses failed; the files are stored, and 'dam-cli show ID' says why"
+            text = f"{self._failed_analyses} analyses failed; the files are stored, and 'dam-cli failures' says why"
             self._output.warning(text, analyses_failed=self._failed_analyses)
         if stopped:
             self._output.note("interrupted; run the same command again to continue")
@@ -154,3 +154,35 @@ def _bar() -> "tuple[Progress, TaskID]":
         transient=True,
     )
     return bar, bar.add_task("adding", total=None, items="0", size="0 B")
+
+
+class AnalysisReport:
+    """Counts what is analysed again, and says it."""
+
+    def __init__(self, output: Output, stop: asyncio.Event) -> None:
+        self._output = output
+        self._stop = stop
+        self._done = self._failed = 0
+        self._began = self._told = time.monotonic()
+
+    def take(self, event: Any) -> None:
+        """One event of the command."""
+        if not isinstance(event, EntitiesAnalysed):
+            return
+        self._done += event.entities
+        self._failed += event.analyses_failed
+        if time.monotonic() - self._told > PROGRESS_EVERY:
+            self._told = time.monotonic()
+            self._output.progress({"done": self._done, "failed": self._failed})
+            if sys.stderr.isatty() and not self._output.json:
+                self._output.note(f"{self._done} analysed, {self._failed} failed")
+
+    def finish(self) -> Exit:
+        """Says how it ended; returns the exit code."""
+        seconds, stopped = time.monotonic() - self._began, self._stop.is_set()
+        record = {"analysed": self._done, "failed": self._failed, "seconds": round(seconds, 3), "interrupted": stopped}
+        self._output.summary(record, f"{self._done} analysed, {self._failed} failed ({seconds:.1f} s)")
+        if stopped:
+            self._output.note("interrupted; run the same command again to continue")
+            return Exit.INTERRUPTED
+        return Exit.SOME_FAILED if self._failed else Exit.DONE

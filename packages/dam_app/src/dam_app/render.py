@@ -8,7 +8,7 @@ from typing import Any
 from dam.models.core.base_component import Component, LayeredComponent
 from dam.models.core.types import PathType
 from dam_app.output import Output, human_size, path_fields, safe
-from dam_app.services import Asset, Listed, SimilarListed, values_of
+from dam_app.services import Asset, FailedAnalysis, Listed, SimilarListed, values_of
 from dam_fs.models import FilePropertiesComponent
 
 _COLUMNS = "{:>8}  {:16}  {:>10}  {:24}  {}"
@@ -54,6 +54,16 @@ async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> int:
             safe(asset.name or ""),
         )
         print(_COLUMNS.format(*cells) if output.is_terminal else "\t".join(cells))
+    return count
+
+
+async def print_failures(output: Output, failures: AsyncIterator[FailedAnalysis]) -> int:
+    """One line for each; returns how many there were."""
+    count = 0
+    async for each in failures:
+        count += 1
+        cells = (str(each.entity_id), each.algorithm, each.failure or "", each.name or "", each.error or "")
+        output.item(each.__dict__, "\t".join(map(safe, cells)))
     return count
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, inspect, select
+from sqlalchemy import Select, inspect, null, select, tuple_
 
 from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError, PluginUnavailableError
@@ -17,6 +17,7 @@ from dam.core.query import listed
 from dam.core.transaction import parts
 from dam.core.world import World
 from dam.models.core.base_component import Component
+from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
 from dam_app.config import Configuration, WorldDescription
 from dam_fs.commands import AddAssetsCommand
@@ -196,6 +197,48 @@ async def newest_assets(world: World, limit: int | None = None, page: int = 1000
         if len(rows) < size:
             return
         before = rows[-1][0]
+        left = None if left is None else left - len(rows)
+
+
+@dataclass(frozen=True)
+class FailedAnalysis:
+    """Why one analyzer has no facts of one asset. ``failure`` is the kind, as in ``DerivationComponent``."""
+
+    entity_id: int
+    algorithm: str
+    version: int
+    failure: str | None
+    error: str | None
+    name: str | None
+
+
+async def failed_analyses(
+    world: World, algorithm: str | None = None, limit: int | None = None, page: int = 1000
+) -> AsyncIterator[FailedAnalysis]:
+    """Failures by analyzer and entity, page by page; those of analyzers that are gone, too."""
+    row, properties = DerivationComponent, FilePropertiesComponent
+    name = properties.original_filename if properties in world.components else null()
+    query = select(row.entity_id, row.algorithm, row.version, row.failure, row.error, name).where(
+        row.status == "failed"
+    )
+    if properties in world.components:
+        query = query.outerjoin(properties, properties.entity_id == row.entity_id)
+    if algorithm is not None:
+        query = query.where(row.algorithm == algorithm)
+    last: tuple[str, int] | None = None
+    left = limit
+    while left is None or left > 0:
+        size = page if left is None else min(page, left)
+        ordered = query.order_by(row.algorithm, row.entity_id).limit(size)
+        if last is not None:
+            ordered = ordered.where(tuple_(row.algorithm, row.entity_id) > tuple_(*last))
+        async with world.reading() as session:
+            rows = (await session.execute(ordered)).all()
+        for each in rows:
+            yield FailedAnalysis(*each)
+        if len(rows) < size:
+            return
+        last = rows[-1][1], rows[-1][0]
         left = None if left is None else left - len(rows)
 
 

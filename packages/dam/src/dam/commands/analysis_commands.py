@@ -1,11 +1,14 @@
-"""Commands that look at the content of one entity."""
+"""Commands that look at content."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from dam.commands.core import BaseCommand
+from dam.system_events.analysis import EntitiesAnalysed
 from dam.system_events.base import BaseSystemEvent
 
 R = TypeVar("R")
@@ -40,3 +43,24 @@ class AnalysisCommand(BaseCommand[R, BaseSystemEvent], Generic[R]):
             return
         async with world.contents.open_stream(self.entity_id, self.depth) as stream:
             yield stream
+
+
+class Which(StrEnum):
+    """What is analysed again."""
+
+    ALL = "all"  # everything that the analyzers want
+    STALE = "stale"  # what they have not seen yet, or in another version, or with other parameters
+    FAILED = "failed"  # where they failed
+
+
+@dataclass
+class ReprocessCommand(BaseCommand[None, EntitiesAnalysed]):
+    """Runs analyzers again over what is stored; yields an ``EntitiesAnalysed`` for each batch, once it is committed.
+
+    ``algorithms`` are names of analyzers, all unless given. Setting ``stop`` ends the work at the next batch; running it again
+    continues, but for ``Which.ALL``. Raises ``NoSuchAnalyzerError``.
+    """
+
+    algorithms: Sequence[str] = ()
+    which: Which = Which.STALE
+    stop: asyncio.Event = field(default_factory=asyncio.Event)

@@ -29,6 +29,7 @@ from dam.models.core.base_component import (
     UniqueComponent,
 )
 from dam.models.derivation import DerivationComponent
+from dam.system_events.analysis import EntitiesAnalysed
 
 if TYPE_CHECKING:
     from dam.analysis.pool import WorkerPool
@@ -257,9 +258,8 @@ async def analyse_entities(
     *,
     depth: int = 0,
     force: bool = False,
-) -> int:
-    """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded. Returns how many analyses
-    failed.
+) -> EntitiesAnalysed:
+    """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
 
     What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
     is a failure of each analyzer that wants it.
@@ -271,7 +271,7 @@ async def analyse_entities(
     found: list[tuple[int, Sequence[Analysis]]] = []
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         for entity_id, ways in sources.items():
-            wanting = [a for a in analyzers if not ways or a.wants(ways[0].media_type or "")]
+            wanting = [a for a in analyzers if (a.wants(ways[0].media_type or "") if ways else force)]
             if wanting := due(wanting, entity_id, ways[0].digest if ways else None, known) if wanting else []:
                 try:
                     way, path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
@@ -280,7 +280,7 @@ async def analyse_entities(
                     found.append((entity_id, [_unreachable(analyzer, e) for analyzer in wanting]))
         computed = await world.analyses.run(list(work.values()))
     found += zip(work, computed, strict=True)
-    return await _store(world, found)
+    return EntitiesAnalysed(len(found), await _store(world, found))
 
 
 def _work(path: str, way: ContentSource, analyzers: Sequence[Analyzer[Any]], entity_id: int) -> Work:

@@ -119,6 +119,12 @@ class SelfDeadlockError(DamError):
     code = "DAM213"
 
 
+class NoSuchAnalyzerError(DamError):
+    """No analyzer of this world has that name; the message lists those that there are, choose one."""
+
+    code = "DAM214"
+
+
 class SystemRunError(DamError):
     """A system failed while it ran; ``system_name`` says which, ``__cause__`` is its own error."""
 

@@ -1,6 +1,6 @@
 """What every world has, whatever its plugins."""
 
-from dam.core.metadata_systems import metadata_extraction_system
+from dam.core.metadata_systems import metadata_extraction_system, reprocess
 from dam.core.world import World
 from dam.models.config import WorldConfigComponent
 from dam.models.derivation import DerivationComponent
@@ -12,3 +12,4 @@ def register_core_systems(world: World) -> None:
     for component in (WorldConfigComponent, DerivationComponent, NeedsMetadataExtractionComponent):
         world.register_component(component)
     world.register_system(metadata_extraction_system)
+    world.register_system(reprocess)
