@@ -6,7 +6,7 @@ import csv
 import os
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imagehash
 import numpy as np
@@ -39,7 +39,7 @@ pytestmark = [
 
 ENOUGH = 0.99
 SIZES = ((32, 32), (8, 8), (9, 8))
-HASHES = (imagehash.phash, imagehash.average_hash, imagehash.dhash)
+HASHES: tuple[Any, ...] = (imagehash.phash, imagehash.average_hash, imagehash.dhash)
 
 
 @pytest.fixture

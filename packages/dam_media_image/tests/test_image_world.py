@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from dam.core.exceptions import NoSuchEntityError
 from dam.core.query import query
 from dam.core.stages import SystemStage
 from dam.models.core.base_component import EFFECTIVE, EMBEDDED
 from dam.models.derivation import DerivationComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome
-from dam_media_image.commands import FindSimilarImagesCommand, HashImageCommand, Match, SimilarImage
+from dam_media_image.commands import FindSimilarImagesCommand, HashImageCommand, Match, SimilarImage, ThumbnailCommand
 from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
 from dam_media_image.hamming import rotated, signed
 from dam_media_image.models import (
@@ -23,6 +25,7 @@ from dam_media_image.models import (
     FramePropertiesComponent,
     ImageDimensionsComponent,
     ImagePerceptualPHashComponent,
+    ThumbnailComponent,
 )
 from dam_media_image.systems import similarity_systems
 
@@ -211,3 +214,66 @@ async def test_a_picture_that_cannot_be_decoded_stays_with_the_reason_and_can_be
         row = (await session.scalars(select(DerivationComponent))).one()
     assert (row.entity_id, row.status) == (entity_id, "failed")
     assert "truncated" in str(row.error)
+
+
+# -- thumbnails
+
+
+async def thumbnail(world: World, entity_id: int, size: int = 64) -> Image.Image:
+    return Image.open(BytesIO(await world.dispatch_command(ThumbnailCommand(entity_id, size)).get_one_value()))
+
+
+async def kept(world: World) -> list[ThumbnailComponent]:
+    async with world.reading() as session:
+        return list(await session.scalars(select(ThumbnailComponent)))
+
+
+async def test_a_thumbnail_is_made_once_and_kept_in_the_store(world: World, tmp_path: Path) -> None:
+    (entity_id,) = await add(world, saved(scene(1), tmp_path / "a.jpg"))
+    with await thumbnail(world, entity_id) as small:
+        assert (small.format, small.size) == ("WEBP", (64, 48))
+    (row,) = await kept(world)
+    assert (row.entity_id, row.size_pixels, row.width_pixels, row.height_pixels) == (entity_id, 64, 64, 48)
+    made = tmp_path / "store" / "objects" / row.content_identifier[:2] / row.content_identifier
+    assert made.stat().st_size == row.size_bytes
+    before = made.stat().st_ino
+    await thumbnail(world, entity_id)
+    await thumbnail(world, entity_id, 32)
+    assert made.stat().st_ino == before
+    assert sorted(each.size_pixels for each in await kept(world)) == [32, 64]
+    made.unlink()
+    with await thumbnail(world, entity_id) as small:
+        assert small.size == (64, 48)
+    assert made.exists()
+
+
+async def test_a_thumbnail_is_upright_transparent_where_the_picture_is_and_never_larger(
+    world: World, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(scene(1), tmp_path / "turned.jpg", exif=exif)
+    clear = saved(Image.new("RGBA", (20, 10), (255, 0, 0, 0)), tmp_path / "clear.png")
+    deep = saved(Image.fromarray(np.full((30, 40), 40_000, np.uint16)), tmp_path / "deep.png")
+    turned_id, clear_id, deep_id = await add(world, turned, clear, deep)
+    with await thumbnail(world, turned_id) as small:
+        assert small.size == (48, 64)
+    with await thumbnail(world, clear_id) as small:
+        assert (small.size, small.mode) == ((20, 10), "RGBA")
+        assert small.getextrema()[3] == (0, 0)
+    with await thumbnail(world, deep_id) as small:
+        assert small.getpixel((5, 5)) == pytest.approx((156, 156, 156), abs=3)
+
+
+async def test_what_has_no_thumbnail_is_told_why(world: World, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("words")
+    broken = saved(scene(1), tmp_path / "a.png")
+    broken.write_bytes(broken.read_bytes()[:5000])
+    text_id, broken_id = await add(world, tmp_path / "text", broken)
+    for entity_id, why in ((text_id, "is text/plain"), (broken_id, "truncated")):
+        with pytest.raises(NotAPictureError, match=why):
+            await thumbnail(world, entity_id)
+    with pytest.raises(NoSuchEntityError, match="there is no entity 999"):
+        await thumbnail(world, 999)
+    with pytest.raises(NotAPictureError, match="1 to 2048 pixels"):
+        await thumbnail(world, text_id, 0)

@@ -26,6 +26,7 @@ from dam_app.commands import (
     reprocess,
     setup_db,
     show,
+    thumbnail,
     worlds,
 )
 from dam_app.context import INTERRUPTED, Globals, guarded
@@ -127,6 +128,7 @@ for module in (
     ls,
     failures,
     reprocess,
+    thumbnail,
     worlds,
     plugins,
     setup_db,

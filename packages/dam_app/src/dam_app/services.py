@@ -1,5 +1,6 @@
 """What the commands do, as functions that scripts and tests can call."""
 
+import asyncio
 import os
 import stat
 import sys
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Select, inspect, null, select, tuple_
@@ -256,18 +258,37 @@ async def similar_images(
     """Pictures that look like the one at ``path``. Raises ``InvalidThresholdError``, ``PluginUnavailableError`` in a world
     without pictures, and what ``FindSimilarImagesCommand`` raises."""
     from dam_media_image.commands import FindSimilarImagesCommand, Match
-    from dam_media_image.plugin import ImagePlugin
 
     if match not in list(Match):
         raise InvalidThresholdError(f"--match {match!r} is not known; allowed are {', '.join(Match)}")
-    if ImagePlugin not in world.plugins:
-        raise PluginUnavailableError(
-            f"world {world.name!r} knows no pictures: it does not have the plugin dam-media-image; add it to the world's plugins"
-        )
+    _require_pictures(world)
     command = FindSimilarImagesCommand(path, thresholds, Match(match), limit)
     found = await world.dispatch_command(command).get_one_value()
     by_id = {each.entity_id: each for each in await _listed(world, [each.entity_id for each in found])}
     return [SimilarListed(by_id.get(each.entity_id, Listed(each.entity_id)), each.distances) for each in found]
+
+
+async def write_thumbnail(world: World, entity_id: int, size: int, path: str) -> int:
+    """Writes a thumbnail to ``path``; returns its length. Raises what ``ThumbnailCommand`` raises, ``PluginUnavailableError``, or
+    ``NotAFileError`` where the file cannot be written."""
+    from dam_media_image.commands import ThumbnailCommand
+
+    _require_pictures(world)
+    content = await world.dispatch_command(ThumbnailCommand(entity_id, size)).get_one_value()
+    try:
+        await asyncio.to_thread(Path(path).write_bytes, content)
+    except OSError as e:
+        raise NotAFileError(f"{path!r} cannot be written: {e.strerror}") from e
+    return len(content)
+
+
+def _require_pictures(world: World) -> None:
+    from dam_media_image.plugin import ImagePlugin
+
+    if ImagePlugin not in world.plugins:
+        raise PluginUnavailableError(
+            f"world {world.name!r} knows no pictures: it does not have the plugin dam-media-image; add it to the world's plugins"
+        )
 
 
 async def _listed(world: World, entity_ids: Sequence[int]) -> list[Listed]:

@@ -1,6 +1,7 @@
 """The file plugin's resource."""
 
 import asyncio
+import hashlib
 import os
 from typing import BinaryIO
 
@@ -37,6 +38,14 @@ class FileOperationsResource:
             if not self._checked:
                 self._checked = await self._check(world, create=create)
         return self._storage
+
+    async def put(self, world: World, content: bytes) -> str:
+        """Stores bytes that are at hand, and returns their key; when it returns they survive a power loss.
+
+        Raises ``StorageError``, and what ``storage`` raises.
+        """
+        storage = await self.storage(world)
+        return await asyncio.to_thread(_put, storage, content)
 
     def id_if_used(self) -> str | None:
         """The id of a store that holds objects, whatever the database says; ``None`` for an empty one, or none."""
@@ -97,6 +106,23 @@ class FileOperationsResource:
                 insert.values(row).on_conflict_do_nothing()
             )  # another process may be first
             return await transaction.session.scalar(select(Store.store_id)) or store_id
+
+
+def _put(storage: Storage, content: bytes) -> str:
+    key = hashlib.sha256(content).hexdigest()
+    length = storage.length(key)
+    if length == len(content):
+        storage.publish([], found=[key])  # whoever put it there may not have flushed its name yet
+        return key
+    staged = storage.stage()
+    try:
+        staged.write(content)
+        staged.close()
+        storage.publish([(key, staged)], replacing=[] if length is None else [key])
+    except BaseException:
+        staged.abandon()
+        raise
+    return key
 
 
 def storage_folder(settings: FsSettings, database_url: str) -> str:

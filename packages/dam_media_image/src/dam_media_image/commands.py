@@ -56,3 +56,14 @@ class FindSimilarImagesCommand(BaseCommand[list[SimilarImage], None]):
     match: Match = Match.ANY
     limit: int | None = None
     without: Sequence[int] = ()
+
+
+@dataclass
+class ThumbnailCommand(BaseCommand[bytes, None]):
+    """The WebP thumbnail of a stored picture, of at most ``size`` pixels each way: kept when it was made before, else made now.
+
+    Raises ``NotAPictureError`` or ``NoSuchEntityError``.
+    """
+
+    entity_id: int
+    size: int = 256

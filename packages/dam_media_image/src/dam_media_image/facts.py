@@ -28,6 +28,14 @@ class Hashes(NamedTuple):
     difference: int
 
 
+class Thumbnail(NamedTuple):
+    """WebP, and its width and height in pixels."""
+
+    content: bytes
+    width: int
+    height: int
+
+
 class Camera(NamedTuple):
     """What the camera wrote into a picture. Nothing is guessed: what is missing or makes no sense is ``None``.
 

@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -336,6 +337,14 @@ def fail_all(analyses: Iterable[Analysis], why: str) -> None:
     for analysis in analyses:
         if analysis.error is None:
             analysis.fail("data", why)
+
+
+@asynccontextmanager
+async def local_copy(ways: Sequence[ContentSource]) -> AsyncIterator[tuple[ContentSource, str]]:
+    """A way to the content, and a local file with it, which is gone afterwards if it was copied for this. Raises the last way's
+    ``OSError``."""
+    with tempfile.TemporaryDirectory(prefix="dam-") as folder:
+        yield await asyncio.to_thread(_local, ways, os.path.join(folder, "content"))
 
 
 def _local(ways: Sequence[ContentSource], copy: str) -> tuple[ContentSource, str]:

@@ -1,5 +1,6 @@
 """What is known about files."""
 
+from dam_fs.models.derived import DerivedObjectComponent
 from dam_fs.models.files import (
     FileLocationComponent,
     FilePropertiesComponent,
@@ -14,6 +15,7 @@ from dam_fs.models.store import Store
 __all__ = [
     "ContentHashMd5Component",
     "ContentHashSha256Component",
+    "DerivedObjectComponent",
     "FileLocationComponent",
     "FilePropertiesComponent",
     "LocationCondition",

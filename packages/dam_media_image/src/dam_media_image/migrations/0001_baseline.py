@@ -240,9 +240,28 @@ def upgrade() -> None:
     op.create_index("ix_dam_media_image_phash_rotated_16", "dam_media_image_phash", ["rotated_16"], unique=False)
     op.create_index("ix_dam_media_image_phash_rotated_32", "dam_media_image_phash", ["rotated_32"], unique=False)
     op.create_index("ix_dam_media_image_phash_rotated_48", "dam_media_image_phash", ["rotated_48"], unique=False)
+    op.create_table(
+        "dam_media_image_thumbnail",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("entity_id", ID, nullable=False),
+        sa.Column("size_pixels", ID, nullable=False),
+        sa.Column("version", ID, nullable=False),
+        sa.Column("width_pixels", ID, nullable=False),
+        sa.Column("height_pixels", ID, nullable=False),
+        sa.Column("content_identifier", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", ID, nullable=False),
+        sa.Column("mime_type", sa.String(length=255), nullable=False),
+        sa.Column("run_id", ID, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["entity_id"], ["dam_entity.id"], name="fk_dam_media_image_thumbnail_entity_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_dam_media_image_thumbnail"),
+        sa.UniqueConstraint("entity_id", "size_pixels", name="uq_dam_media_image_thumbnail_entity_id"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("dam_media_image_thumbnail")
     op.drop_index("ix_dam_media_image_phash_rotated_48", table_name="dam_media_image_phash")
     op.drop_index("ix_dam_media_image_phash_rotated_32", table_name="dam_media_image_phash")
     op.drop_index("ix_dam_media_image_phash_rotated_16", table_name="dam_media_image_phash")

@@ -9,6 +9,7 @@ from dam_media_image.models.hashes import (
     ImagePerceptualPHashComponent,
     PerceptualHash,
 )
+from dam_media_image.models.thumbnail import ThumbnailComponent
 
 __all__ = [
     "CameraComponent",
@@ -20,4 +21,5 @@ __all__ = [
     "ImagePerceptualDHashComponent",
     "ImagePerceptualPHashComponent",
     "PerceptualHash",
+    "ThumbnailComponent",
 ]
