@@ -260,7 +260,7 @@ async def test_a_thumbnail_is_upright_transparent_where_the_picture_is_and_never
         assert small.size == (48, 64)
     with await thumbnail(world, clear_id) as small:
         assert (small.size, small.mode) == ((20, 10), "RGBA")
-        assert small.getextrema()[3] == (0, 0)
+        assert small.getchannel("A").getextrema() == (0, 0)
     with await thumbnail(world, deep_id) as small:
         assert small.getpixel((5, 5)) == pytest.approx((156, 156, 156), abs=3)
 

@@ -110,6 +110,14 @@ def test_transparency_shows_white(tmp_path: Path) -> None:
     assert hashed(drawing, tmp_path / "a.png") == opaque
 
 
+def test_sixteen_bits_are_hashed_like_the_upper_eight(tmp_path: Path) -> None:
+    shades = np.asarray(Image.fromarray(noise(7, 9, 7)).resize((90, 70), Image.Resampling.BICUBIC))
+    deep = Image.fromarray(shades.astype(np.uint16) * 256 + 100)
+    plain = hashed(Image.fromarray(shades), tmp_path / "b.png")
+    assert plain is not None
+    assert hashed(deep, tmp_path / "a.png") == plain
+
+
 def test_a_turned_photograph_is_hashed_as_people_see_it(tmp_path: Path) -> None:
     picture = Image.fromarray(noise(4, 9, 7)).resize((200, 100), Image.Resampling.BICUBIC)
     exif = Image.Exif()

@@ -42,12 +42,22 @@ def opened(blob: Blob) -> Image.Image:
 def grey(blob: Blob) -> Pixels:
     """The first frame as people see it, in shades of grey: uint8 of (height, width), transparency over white, upright."""
     picture = blob.once(opened)
-    return upright(np.asarray(flattened(picture).convert("L")), orientation(picture))
+    return upright(np.asarray(flattened(in_eight_bits(picture)).convert("L")), orientation(picture))
+
+
+def in_eight_bits(picture: Image.Image) -> Image.Image:
+    """With 256 shades, where there are more: Pillow itself would make everything white that is not nearly black."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    shades = np.asarray(picture).astype(np.float64)
+    most = float(shades.max(initial=0))
+    scale = 255 if picture.mode == "F" and most <= 1 else 1 if most <= 255 and picture.mode != "I;16" else 1 / 256
+    return Image.fromarray(np.clip(shades * scale, 0, 255).astype(np.uint8))
 
 
 def flattened(picture: Image.Image) -> Image.Image:
     """Without transparency. Where there was some, white shows: black drawings on nothing would all be black."""
-    if not (picture.has_transparency_data if picture.mode != "I;16" else False):
+    if not picture.has_transparency_data:
         return picture
     above = picture.convert("RGBA")
     flat = Image.new("RGBA", above.size, "white")

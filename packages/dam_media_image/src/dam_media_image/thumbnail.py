@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from dam_media_image.facts import Thumbnail
-from dam_media_image.picture import opened
+from dam_media_image.picture import in_eight_bits, opened
 
 if TYPE_CHECKING:
     from dam.analysis.blob import Blob
@@ -30,7 +30,7 @@ def thumbnail(blob: Blob, size: int) -> Thumbnail:
 
 def _shown(picture: Image.Image) -> Image.Image:
     """In colours that WebP has; the orientation stays with it."""
-    mode = "RGBA" if picture.mode != "I;16" and picture.has_transparency_data else "RGB"
-    shown = picture.convert("L").convert("RGB") if picture.mode.startswith(("I", "F")) else picture.convert(mode)
+    plain = in_eight_bits(picture)
+    shown = plain.convert("RGBA" if plain.has_transparency_data else "RGB")
     shown.info["exif"] = picture.info.get("exif", b"")
     return shown
