@@ -116,7 +116,7 @@ def labelled_pairs() -> set[frozenset[str]]:
 async def test_what_people_called_the_same_picture_is_found(world: World, match: Match, bits: int) -> None:
     hashed = await entities(world, ImagePerceptualPHashComponent)
     by_id = {entity_id: path for path, entity_id in hashed.items()}
-    thresholds: dict[str, int] = {kind: bits for kind in ("phash", "ahash", "dhash")}
+    thresholds: dict[str, int] = dict.fromkeys(("phash", "ahash", "dhash"), bits)
     pairs: set[frozenset[str]] = set()
     for path in hashed:
         command = FindSimilarImagesCommand(str(FILES / path), thresholds, match)
