@@ -3,7 +3,8 @@
 MESSAGE = """
 This folder is a uv workspace of several packages, not a package that pip can install. Use one of
   python3 -m pip install uv && python3 -m uv sync
-  python3 -m pip install -e packages/dam -e packages/dam_fs -e packages/dam_media_audio -e packages/dam_app
+  python3 -m pip install -e packages/dam -e packages/dam_fs -e packages/dam_media_audio -e packages/dam_media_image \\
+    -e packages/dam_media_video -e packages/dam_app
 """
 
 

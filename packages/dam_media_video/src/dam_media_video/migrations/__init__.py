@@ -1,0 +1,1 @@
+"""Revisions of the tables of this package: ``NNNN_what.py``, in one line."""

@@ -1,0 +1,1 @@
+"""What makes components of the facts about moving pictures."""
