@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
 import pytest
+from av.stream import Disposition
 
 from dam.analysis.blob import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from fractions import Fraction
     from pathlib import Path
+
+    from av.container import OutputContainer
 
 SOUND_RATE = 48000
 
@@ -41,33 +44,37 @@ def make_film(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w", format=container, container_options=dict(options or {})) as output:
-            if cover:
-                jpeg = output.add_stream("mjpeg", options={"strict": "unofficial"})
-                assert isinstance(jpeg, av.VideoStream)
-                jpeg.width, jpeg.height, jpeg.pix_fmt = 300, 200, "yuvj420p"
-                jpeg.disposition = av.stream.Disposition.attached_pic
+            jpeg = art(output) if cover else None
             if codec is not None:
                 film = output.add_stream(codec, rate=rate, options=dict(codec_options or {}))
                 assert isinstance(film, av.VideoStream)
                 film.width, film.height, film.pix_fmt = *size, "yuv420p"
             for each in sound:
-                track = output.add_stream(each, rate=SOUND_RATE, layout="stereo")
-                assert isinstance(track, av.AudioStream)
-                track.bit_rate = 128_000
-            if cover:
+                added = output.add_stream(each, rate=SOUND_RATE, layout="stereo")
+                assert isinstance(added, av.AudioStream)
+                added.bit_rate = 128_000
+            if jpeg is not None:
                 output.mux(jpeg.encode(picture(0, (300, 200))))
                 output.mux(jpeg.encode(None))
             for stream in output.streams.video[cover:]:
                 for at in range(frames):
                     output.mux(stream.encode(picture(at, size)))
                 output.mux(stream.encode(None))
-            for stream in output.streams.audio:
+            for track in output.streams.audio:
                 for start in range(0, int(SOUND_RATE * seconds), SOUND_RATE // 10):
-                    output.mux(stream.encode(silence(start)))
-                output.mux(stream.encode(None))
+                    output.mux(track.encode(silence(start)))
+                output.mux(track.encode(None))
         return path
 
     return make
+
+
+def art(output: OutputContainer) -> av.VideoStream:
+    stream = output.add_stream("mjpeg", options={"strict": "unofficial"})
+    assert isinstance(stream, av.VideoStream)
+    stream.width, stream.height, stream.pix_fmt = 300, 200, "yuvj420p"
+    stream.disposition = Disposition.attached_pic
+    return stream
 
 
 def picture(at: int, size: tuple[int, int]) -> av.VideoFrame:

@@ -114,9 +114,10 @@ def _frames(container: InputContainer, stream: VideoStream) -> tuple[int | None,
             return stream.frames, _positive(rate), stated
     untimed = container.format.name in BARE and not stream.codec_context.framerate
     number, seconds = _number_and_seconds(_count(container, stream), stated)
+    known = number if 0 < number < 1 << 63 else None  # a header that lies can make it more than a database takes
     if untimed or not seconds:
-        return number or None, None, None
-    return number or None, _positive(number / seconds), seconds
+        return known, None, None
+    return known, _positive(number / seconds), seconds
 
 
 def _number_and_seconds(counted: Counted, stated: float | None) -> tuple[int, float | None]:
@@ -160,7 +161,7 @@ def _share(container: InputContainer, read: int) -> float:
     return read / container.size if COUNTED_BYTES <= read < container.size else 1
 
 
-def _is_hidden(packet: Packet) -> bool:
+def _is_hidden(packet: Packet[VideoStream]) -> bool:
     """A frame of VP8 that is only there for others to refer to (RFC 6386, 9.1)."""
     return not bytes(packet)[0] & 0x10
 
