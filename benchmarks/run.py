@@ -11,7 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from adding import ingest, memory
+from decoding import pictures
 from fullness import lookup, scale
+from likeness import likeness
 from measuring import Line, Setting, watched
 from starting import start
 
@@ -21,6 +23,8 @@ BENCHMARKS: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "memory": memory,
     "start": start,
     "lookup": lookup,
+    "pictures": pictures,
+    "likeness": likeness,
 }
 COLUMNS = ("name", "value", "reference", "against", "ratio", "target", "met")
 

@@ -2,6 +2,11 @@
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # only what makes photographs waits for them
+    import numpy as np
+    from PIL import Image
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
 
@@ -22,6 +27,39 @@ def sparse(folder: Path, size: int) -> Path:
     with open(folder / "disc.img", "wb") as file:
         file.truncate(size)
     return folder
+
+
+def photographs(folder: Path, count: int) -> Path:
+    """JPEGs of 1600 x 1200 pixels and about 420 KB that can be decoded: light and shade, shapes, and grain, with camera facts."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(3)
+    exif = Image.Exif()
+    exif.update({0x010F: "Bench", 0x0110: "One", 0x0132: "2024:05:06 07:08:09"})
+    for i in range(count):
+        file = folder / f"{i // 100:04}" / f"DSC_{i:05}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _scene(rng).save(file, quality=85, exif=exif)
+    return folder
+
+
+def _scene(rng: "np.random.Generator") -> "Image.Image":
+    from PIL import ImageChops
+
+    scene = _patches(rng, 8, 6, 128)
+    for width, height, contrast in ((64, 48, 60), (500, 375, 26)):
+        scene = ImageChops.add(scene, _patches(rng, width, height, contrast), 1, -128)
+    return scene
+
+
+def _patches(rng: "np.random.Generator", width: int, height: int, contrast: int) -> "Image.Image":
+    """Random colours around grey that run into each other, so many across and down."""
+    import numpy as np
+    from PIL import Image
+
+    colours = rng.integers(128 - contrast, 128 + contrast, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(colours).resize((1600, 1200), Image.Resampling.BICUBIC)
 
 
 def _fill(folder: Path, count: int, seed: int, sizes: tuple[int, int]) -> Path:
