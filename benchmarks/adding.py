@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from measuring import DAM_CLI, Line, Setting, alternately, output_of, peak_megabytes_of, python, seconds_of, written_to
+from measuring import (
+    DAM_CLI,
+    FILES_ALONE,
+    Line,
+    Setting,
+    alternately,
+    output_of,
+    peak_megabytes_of,
+    python,
+    seconds_of,
+    written_to,
+)
 from trees import pictures, sparse
 
 CHILD = str(Path(__file__).with_name("timed_add.py"))
@@ -61,19 +72,19 @@ def _fresh(setting: Setting, measure: Callable[[Path], float]) -> float:
         return measure(home)
 
 
-def _set_up(home: Path) -> None:
-    output_of([DAM_CLI, "--quiet", "setup-db"], DAM_HOME=str(home))
+def _set_up(home: Path, **more: str) -> None:
+    output_of([DAM_CLI, "--quiet", "setup-db"], DAM_HOME=str(home), **more)
 
 
 def _add_by_process(tree: Path, home: Path) -> float:
-    _set_up(home)
-    return seconds_of([DAM_CLI, "--quiet", "add-asset", "-r", str(tree)], DAM_HOME=str(home))
+    _set_up(home, **FILES_ALONE)
+    return seconds_of([DAM_CLI, "--quiet", "add-asset", "-r", str(tree)], DAM_HOME=str(home), **FILES_ALONE)
 
 
 def _add_twice(tree: Path, again: list[float], home: Path) -> float:
-    _set_up(home)
+    _set_up(home, **FILES_ALONE)
     os.sync()
-    taken = json.loads(output_of(python(CHILD, str(tree)), DAM_HOME=str(home)))
+    taken = json.loads(output_of(python(CHILD, str(tree)), DAM_HOME=str(home), **FILES_ALONE))
     again.append(taken["again"])
     return float(taken["first"])
 

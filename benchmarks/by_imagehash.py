@@ -8,14 +8,14 @@ from imagehash import average_hash, dhash, phash
 from PIL import Image
 
 from dam.analysis.blob import Blob
-from dam_media_image.facts import Hashes
 from dam_media_image.picture import opened
 
 
-def hashes(blob: Blob) -> Hashes:
+def hashes(blob: Blob) -> tuple[int, ...]:
     """For a worker, which has the picture open for its header anyway."""
     return hashes_of(blob.once(opened))
 
 
-def hashes_of(picture: Image.Image) -> Hashes:
-    return Hashes(*(int(str(function(picture)), 16) for function in (phash, average_hash, dhash)))
+def hashes_of(picture: Image.Image) -> tuple[int, ...]:
+    """pHash, aHash and dHash."""
+    return tuple(int(str(function(picture)), 16) for function in (phash, average_hash, dhash))

@@ -14,7 +14,7 @@ OTHERS = ("decode", "imagehash", "workers", "processes", "threads")
 
 def pictures(setting: Setting) -> Iterator[Line]:
     """Photographs that are added with all that is computed of them, and the same files looked at without dam."""
-    count = setting.either(300, 100)
+    count = setting.either(200, 80)
     tree = photographs(setting.folder / "photographs", count)
     candidates: dict[str, Callable[[], float]] = {
         **{way: partial(_in_new_world, setting, tree, way) for way in INGESTS},

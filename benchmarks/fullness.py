@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from measuring import DAM_CLI, Line, Setting, alternately, output_of, python, seconds_of, written_to
+from measuring import DAM_CLI, FILES_ALONE, Line, Setting, alternately, output_of, python, seconds_of, written_to
 from trees import crumbs
 
 from dam.core.world import World
@@ -109,4 +109,4 @@ def _name(number: int) -> str:
 def _add(setting: Setting, world: Path, tree: Path) -> float:
     with written_to(setting, template=world) as home:
         os.sync()
-        return float(json.loads(output_of(python(CHILD, str(tree)), DAM_HOME=str(home)))["first"])
+        return float(json.loads(output_of(python(CHILD, str(tree)), DAM_HOME=str(home), **FILES_ALONE))["first"])

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 DAM_CLI = str(Path(sysconfig.get_path("scripts")) / "dam-cli")
+FILES_ALONE = {"DAM_WORLDS__DEFAULT__PLUGINS": '["dam-fs"]'}
+"""For the environment: a default world that looks into no file, whatever its name and first bytes promise."""
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,12 @@ def by(executor: Callable[[], Executor], look: Callable[[str], object], tree: Pa
     return seconds
 
 
-def decode(path: str) -> tuple[int, int]:
+def decode(path: str) -> bool:
     with Image.open(path) as picture:
-        return picture.convert("L").size
+        return bool(picture.convert("L").size)
 
 
-def hash_by_imagehash(path: str) -> Hashes:
+def hash_by_imagehash(path: str) -> tuple[int, ...]:
     with Image.open(path) as picture:
         return by_imagehash.hashes_of(picture)
 

@@ -18,7 +18,7 @@ from dam.models.derivation import DerivationComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome
 from dam_media_image.commands import FindSimilarImagesCommand, HashImageCommand, Match, SimilarImage, ThumbnailCommand
 from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
-from dam_media_image.hamming import rotated, signed
+from dam_media_image.hamming import ranges, rotated, signed
 from dam_media_image.models import (
     CameraComponent,
     FlatPictureComponent,
@@ -130,25 +130,8 @@ def flipped(value: int, bits: int) -> int:
     return value
 
 
-@pytest.mark.parametrize("distance", [0, 1, 3, 4, 5, 10, 18, 30, 64])
-async def test_everything_within_the_distance_is_found_exactly(world: World, distance: int) -> None:
-    rng = np.random.default_rng(distance)
-    value = int.from_bytes(rng.bytes(8), "big")
-    values = [flipped(value, bits) for bits in range(65)]
-    values += [int.from_bytes(rng.bytes(8), "big") for _ in range(300)] + [0, 2**64 - 1, 2**63, 2**63 - 1]
-    ids = await put(world, *values)
-    async with world.reading() as session:
-        near = similarity_systems.near(session, ImagePerceptualPHashComponent, value, distance)
-        found = {entity_id: bits async for entity_id, bits in near}
-    wanted = {i: (v ^ value).bit_count() for i, v in zip(ids, values, strict=True)}
-    assert found == {i: bits for i, bits in wanted.items() if bits <= distance}
-
-
-async def test_where_many_hashes_begin_alike_all_are_judged_with_the_same_result(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = [i << 20 for i in range(3000)]
-    ids = await put(world, *values)
+def counting_scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with every statement that looks at all hashes."""
     scans: list[int] = []
     scan = similarity_systems._scan
 
@@ -157,6 +140,38 @@ async def test_where_many_hashes_begin_alike_all_are_judged_with_the_same_result
         return scan(*arguments)
 
     monkeypatch.setattr(similarity_systems, "_scan", counted)
+    return scans
+
+
+@pytest.mark.parametrize("value", [None, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("range_cost", [0, similarity_systems.RANGE_COST])
+@pytest.mark.parametrize("distance", [0, 1, 3, 4, 5, 10, 18, 30, 64])
+async def test_everything_within_the_distance_is_found_exactly(
+    world: World, monkeypatch: pytest.MonkeyPatch, distance: int, range_cost: int, value: int | None
+) -> None:
+    monkeypatch.setattr(similarity_systems, "RANGE_COST", range_cost)
+    scans = counting_scans(monkeypatch)
+    rng = np.random.default_rng(distance)
+    if value is None:
+        value = int.from_bytes(rng.bytes(8), "big")
+    values = [flipped(value, bits) for bits in range(65)]
+    values += [int.from_bytes(rng.bytes(8), "big") for _ in range(300)] + [0, 2**64 - 1, 2**63, 2**63 - 1]
+    ids = await put(world, *values)
+    async with world.reading() as session:
+        near = similarity_systems.near(session, ImagePerceptualPHashComponent, value, distance)
+        found = {entity_id: bits async for entity_id, bits in near}
+    wanted = {i: (v ^ value).bit_count() for i, v in zip(ids, values, strict=True)}
+    assert found == {i: bits for i, bits in wanted.items() if bits <= distance}
+    looked_at_all = distance > 18 or len(ids) <= range_cost * sum(len(r) for _, r in ranges(value, distance))
+    assert bool(scans) == looked_at_all
+
+
+async def test_where_many_hashes_begin_alike_all_are_judged_with_the_same_result(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [i << 20 for i in range(3000)]
+    ids = await put(world, *values)
+    scans = counting_scans(monkeypatch)
     async with world.reading() as session:
         near = similarity_systems.near(session, ImagePerceptualPHashComponent, 0, 4)
         found = {entity_id: bits async for entity_id, bits in near}

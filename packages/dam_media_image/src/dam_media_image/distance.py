@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam
+from sqlalchemy import BigInteger, ColumnElement, Integer, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -15,7 +15,8 @@ class bits_that_differ(GenericFunction[int]):  # noqa: N801  a function of SQL
     name = "bits_that_differ"
 
     def __init__(self, column: ColumnElement[int], value: int) -> None:
-        super().__init__(column, bindparam(None, value, BigInteger))
+        # Written out: SQLite's expression names it 18 times, and fetches a parameter anew each time, for every hash it judges.
+        super().__init__(column, literal_column(str(value), BigInteger))
 
 
 @compiles(bits_that_differ, "postgresql")

@@ -36,6 +36,7 @@ KINDS: Mapping[str, type[PerceptualHash]] = {
 }
 DEFAULT_THRESHOLD = 4
 MOST_OF_ALL = 0.25  # of all hashes: to judge so many by way of an index costs more than to judge every one
+RANGE_COST = 100  # hashes that can be judged in the time that one range takes: to write it down, send it and look it up
 
 
 @system(on_command=FindSimilarImagesCommand)
@@ -73,9 +74,13 @@ async def _statements(
     """One for each rotation that has to be looked at, or one that looks at all hashes where that is less work."""
     if expected_share(distance) > MOST_OF_ALL:
         return [_scan(component, value, distance)]
-    near_chunks = {rotation: _table(found) for rotation, found in ranges(value, distance)}
     # The newest entity's id stands for the number of hashes: counting those would read all of them.
-    most = max(1000, int(MOST_OF_ALL * (await session.scalar(select(func.max(component.entity_id))) or 0)))
+    number = await session.scalar(select(func.max(component.entity_id))) or 0
+    found = dict(ranges(value, distance))
+    if number <= RANGE_COST * sum(map(len, found.values())):
+        return [_scan(component, value, distance)]
+    near_chunks = {rotation: _table(of_rotation) for rotation, of_rotation in found.items()}
+    most = max(1000, int(MOST_OF_ALL * number))
     for rotation, near_chunk in near_chunks.items():
         some = _within(select(literal(1)), component, rotation, near_chunk).limit(most + 1).subquery()
         most -= await session.scalar(select(func.count()).select_from(some)) or 0
