@@ -19,7 +19,7 @@ from measuring import (
     seconds_of,
     written_to,
 )
-from trees import pictures, sparse
+from trees import photographs, pictures, sparse
 
 CHILD = str(Path(__file__).with_name("timed_add.py"))
 MEMORY_LIMIT = 300.0
@@ -59,7 +59,7 @@ def memory(setting: Setting) -> Iterator[Line]:
     """Peak memory of all processes: it must grow neither with the number of files nor with their size."""
     size = setting.either(10, 2) * 10**9
     trees = {
-        f"memory, {(count := setting.either(2000, 400)):,} files": pictures(setting.folder / "memory", count),
+        f"memory, {(count := setting.either(2000, 400)):,} pictures": photographs(setting.folder / "memory", count),
         f"memory, one file of {size // 10**9} GB": sparse(setting.folder / "sparse", size),
     }
     for name, tree in trees.items():

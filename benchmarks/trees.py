@@ -1,6 +1,7 @@
 """Files to add: made up, the same for every run."""
 
 import random
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:  # only what makes photographs waits for them
     from PIL import Image
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
+SCENES = 40
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -30,17 +32,25 @@ def sparse(folder: Path, size: int) -> Path:
 
 
 def photographs(folder: Path, count: int) -> Path:
-    """JPEGs of 1600 x 1200 pixels and about 420 KB that can be decoded: light and shade, shapes, and grain, with camera facts."""
+    """JPEGs of 1600 x 1200 pixels and about 420 KB that can be decoded: light and shade, shapes, and grain, with camera facts.
+
+    There are ``SCENES`` different pictures; what repeats one has other bytes at its end, which no decoder reads.
+    """
     import numpy as np
     from PIL import Image
 
     rng = np.random.default_rng(3)
     exif = Image.Exif()
     exif.update({0x010F: "Bench", 0x0110: "One", 0x0132: "2024:05:06 07:08:09"})
+    scenes: list[bytes] = []
     for i in range(count):
+        if len(scenes) < SCENES:
+            encoded = BytesIO()
+            _scene(rng).save(encoded, "JPEG", quality=85, exif=exif)
+            scenes.append(encoded.getvalue())
         file = folder / f"{i // 100:04}" / f"DSC_{i:05}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        _scene(rng).save(file, quality=85, exif=exif)
+        file.write_bytes(scenes[i % SCENES] + i.to_bytes(4, "big"))
     return folder
 
 
