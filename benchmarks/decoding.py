@@ -14,13 +14,13 @@ OTHERS = ("decode", "imagehash", "workers", "processes", "threads")
 
 def pictures(setting: Setting) -> Iterator[Line]:
     """Photographs that are added with all that is computed of them, and the same files looked at without dam."""
-    count = setting.either(200, 80)
+    count = setting.either(400, 80)
     tree = photographs(setting.folder / "photographs", count)
     candidates: dict[str, Callable[[], float]] = {
         **{way: partial(_in_new_world, setting, tree, way) for way in INGESTS},
         **{way: partial(_seconds, tree, way) for way in OTHERS},
     }
-    taken = alternately(setting.either(5, 3), candidates)
+    taken = alternately(3, candidates)
     rate = {way: count / seconds for way, seconds in taken.items()}
 
     def line(name: str, way: str, against: str, shown: str, target: float | None = None) -> Line:
