@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import typer
+from PIL import Image
 
 from dam_app.cli import app
 
@@ -219,6 +220,15 @@ def test_mistakes_set_up_no_world(database: Path) -> None:
     assert dam("add-asset", ".").returncode == 2
     assert dam("find-file-by-hash", "abc").returncode == 2
     assert not database.exists()
+
+
+def test_a_cameras_clock_is_shown_as_it_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "2004:06:08 16:04:50"
+    Image.linear_gradient("L").save(tmp_path / "photo.jpg", exif=exif)
+    dam("add-asset", str(tmp_path / "photo.jpg"))
+    shown = dam("show", "1", TZ="Asia/Tokyo").stdout.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in shown if "captured_at" in line] == ["2004-06-08 16:04:50"] * 2
 
 
 def test_failures_are_listed_and_tried_again(pictures: Path) -> None:

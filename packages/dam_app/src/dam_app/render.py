@@ -99,8 +99,8 @@ def _json_values(component: Component) -> dict[str, Any]:
 def _text(key: str, value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, datetime):
-        return value.astimezone().isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, datetime):  # a camera's clock has no zone, and gets none
+        return (value if value.tzinfo is None else value.astimezone()).isoformat(sep=" ", timespec="seconds")
     if isinstance(value, (dict, list)):
         return safe(json.dumps(value, ensure_ascii=False))
     if key.endswith("_ns") and isinstance(value, int):
