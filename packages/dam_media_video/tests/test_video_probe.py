@@ -98,6 +98,12 @@ def test_a_recording_whose_header_was_never_finished_is_counted(
     assert track.duration_seconds == pytest.approx(2, rel=0.05)
 
 
+def test_every_track_of_a_live_recording_is_counted(make_film: MakeFilm, blob: AsBlob) -> None:
+    path = make_film("live.mkv", "libx264", sound=["aac", "flac", "aac"], options={"live": "1"})
+    _, tracks = film(blob(path))
+    assert [track.duration_seconds for track in tracks] == [pytest.approx(2, rel=0.05)] * 3
+
+
 def test_sound_that_goes_on_does_not_make_the_pictures_slower(make_film: MakeFilm, blob: AsBlob) -> None:
     pictures, _ = film(blob(make_film("a.mkv", "libx264", sound=["flac"], seconds=10)))
     assert pictures is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,11 +62,12 @@ class UnreadableSoundError(ValueError):
     """Neither library can make anything of the file."""
 
 
-class Counted(NamedTuple):
-    """What the packets of one track add up to."""
+class Extent(NamedTuple):
+    """How long one track is, and how dense."""
 
-    seconds: float
-    bits_per_second: float
+    seconds: float | None
+    bits_per_second: float | None
+    is_certain: bool = True
 
 
 def properties(blob: Blob) -> list[AudioTrack]:
@@ -99,24 +101,31 @@ def open_media(path: str, formats: str = AUDIO_FORMATS) -> InputContainer:
 
 def tracks(container: InputContainer, blob: Blob) -> list[AudioTrack]:
     """Of an opened file, a film as well as a song; where it stands in the file afterwards is not said."""
-    return [_track(container, stream, blob) for stream in container.streams.audio]
+    streams = container.streams.audio
+    extents = {stream.index: _stated(container, stream, blob) for stream in streams}
+    if uncertain := [stream for stream in streams if not extents[stream.index].is_certain]:
+        extents |= _counted(container, uncertain)
+    return [_track(stream, extents[stream.index]) for stream in streams]
 
 
-def _track(container: InputContainer, stream: AudioStream, blob: Blob) -> AudioTrack:
+def _track(stream: AudioStream, extent: Extent) -> AudioTrack:
     context: AudioCodecContext | None = stream.codec_context
     if context is None:  # a codec that FFmpeg does not know
-        return AudioTrack(stream.index, None, _stated_duration(container, stream), None, None, None)
-    formats = set(container.format.name.split(","))
-    seconds, bit_rate = _stated_duration(container, stream), _stated_bit_rate(container, stream)
-    if "mp3" in formats and (stated := _stated_by_mpeg(blob, context.sample_rate)):
-        seconds = stated
-    elif seconds is None or not formats.isdisjoint(WITHOUT_DURATION):
-        seconds, bit_rate = _count(container, stream) or (seconds, bit_rate)
+        return AudioTrack(stream.index, None, _positive(extent.seconds), None, None, None)
     codec = context.codec.canonical_name
     rate = context.sample_rate * (DSD_SAMPLES if codec.startswith("dsd_") else 1)
-    return AudioTrack(
-        stream.index, codec, _positive(seconds), _whole(rate), _whole(context.channels), _whole(_positive(bit_rate))
-    )
+    seconds, bit_rate = _positive(extent.seconds), _whole(_positive(extent.bits_per_second))
+    return AudioTrack(stream.index, codec, seconds, _whole(rate), _whole(context.channels), bit_rate)
+
+
+def _stated(container: InputContainer, stream: AudioStream, blob: Blob) -> Extent:
+    """What the headers say; uncertain where they say nothing, or where FFmpeg only guesses."""
+    formats = set(container.format.name.split(","))
+    bit_rate = _stated_bit_rate(container, stream)
+    if "mp3" in formats and (seconds := _stated_by_mpeg(blob, stream)):
+        return Extent(seconds, bit_rate)
+    seconds = _stated_duration(container, stream)
+    return Extent(seconds, bit_rate, is_certain=seconds is not None and formats.isdisjoint(WITHOUT_DURATION))
 
 
 def _stated_duration(container: InputContainer, stream: AudioStream) -> float | None:
@@ -128,11 +137,12 @@ def _stated_duration(container: InputContainer, stream: AudioStream) -> float | 
 
 def _stated_bit_rate(container: InputContainer, stream: AudioStream) -> float | None:
     """The track's own, or the file's where there is nothing else in it."""
-    own = stream.codec_context.bit_rate
+    context: AudioCodecContext | None = stream.codec_context
+    own = None if context is None else context.bit_rate
     return own or (container.bit_rate if len(container.streams) == 1 else None)
 
 
-def _stated_by_mpeg(blob: Blob, rate: int) -> float | None:
+def _stated_by_mpeg(blob: Blob, stream: AudioStream) -> float | None:
     """What the first frame of MPEG audio says of those that follow: a Xing, Info or VBRI header behind the ID3 tag.
 
     FFmpeg knows it too, but rounds to tenths of a second.
@@ -146,26 +156,30 @@ def _stated_by_mpeg(blob: Blob, rate: int) -> float | None:
         head += file.read(4096)
     found = _FRAME_COUNT.search(head)
     frames = int.from_bytes(found[1] or found[2], "big") if found else 0
+    rate = stream.codec_context.sample_rate
     return frames * (1152 if rate >= 32000 else 576) / rate if frames and rate else None
 
 
-def _count(container: InputContainer, stream: AudioStream) -> Counted | None:
-    """Adds up the packets of one track without decoding them; what comes behind a damaged place is not counted."""
-    ticks = size = read = 0
+def _counted(container: InputContainer, streams: list[AudioStream]) -> dict[int, Extent]:
+    """Adds up packets without decoding them, by the index of their track; tracks that add up to nothing are left out.
+
+    What comes behind a damaged place is not counted.
+    """
+    ticks, sizes = Counter[int](), Counter[int]()
+    read = 0
     first: int | None = None
     with suppress(FFmpegError):
-        for packet in container.demux(stream):
-            ticks, size = ticks + (packet.duration or 0), size + packet.size
+        for packet in container.demux(streams):
+            ticks[packet.stream_index] += packet.duration or 0
+            sizes[packet.stream_index] += packet.size
             if packet.pos is not None and packet.pos >= 0:
                 first = packet.pos if first is None else first
                 read = packet.pos + packet.size - first
             if read >= COUNTED_BYTES:
                 break
-    seconds = 0.0 if stream.time_base is None else float(ticks * stream.time_base)
-    if seconds <= 0:
-        return None
-    whole = max(container.size - (first or 0), read)
-    return Counted(seconds * (whole / read if read >= COUNTED_BYTES else 1), size * 8 / seconds)
+    share = read / max(container.size - (first or 0), read) if read >= COUNTED_BYTES else 1
+    seconds = {each.index: float(ticks[each.index] * (each.time_base or 0)) for each in streams}
+    return {index: Extent(long / share, sizes[index] * 8 / long) for index, long in seconds.items() if long > 0}
 
 
 def _as_tinytag_sees_it(blob: Blob) -> AudioTrack | None:
