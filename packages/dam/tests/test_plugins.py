@@ -293,6 +293,28 @@ async def test_a_mistake_in_a_plugin_that_another_one_adds_reaches_the_top(world
     assert not {InnerPlugin, OuterPlugin} & world.plugins.keys()
 
 
+async def test_a_plugin_is_not_built_before_those_that_it_requires(world: World) -> None:
+    class GlossPlugin(ColourPlugin):
+        requires = (ColourPlugin,)
+
+        def build(self, world: World) -> None:
+            assert world.get_resource(int) == 8
+
+    with pytest.raises(PluginError, match=r"plugin .* requires .*; add .* to the plugins of the world"):
+        world.add_plugin(GlossPlugin)
+    world.add_plugin(ColourPlugin)
+    world.add_plugin(GlossPlugin)
+    assert list(world.plugins) == [ColourPlugin, GlossPlugin]
+
+
+async def test_what_a_plugin_requires_is_checked(world: World) -> None:
+    class GlossPlugin(ColourPlugin):
+        requires = "dam-fs"  # type: ignore[assignment]  # pyright: ignore
+
+    with pytest.raises(PluginError, match="requires = 'dam-fs' is not a tuple of plugin classes"):
+        world.add_plugin(GlossPlugin)
+
+
 async def test_a_class_that_is_no_plugin_is_refused(world: World) -> None:
     wrong: Any = object
     with pytest.raises(PluginError, match=r"builtins\.object is not a plugin"):

@@ -8,7 +8,13 @@ import pytest
 from pydantic import Field
 from sqlalchemy import select
 
-from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError, SystemDefinitionError
+from dam.core.exceptions import (
+    NoSuchWorldError,
+    PluginError,
+    PluginUnavailableError,
+    SettingsError,
+    SystemDefinitionError,
+)
 from dam.core.plugin import Plugin
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
@@ -38,6 +44,25 @@ class StorePlugin(Plugin):
 
     def build(self, world: World) -> None:
         """Nothing to register."""
+
+
+class ShelfSettings(SettingsModel):
+    """Nothing to set."""
+
+
+class ShelfSettingsComponent(ConfigComponent, settings=ShelfSettings):
+    __tablename__ = "test_world_manager_shelf_config"
+
+
+class ShelfPlugin(Plugin):
+    """Stands on another plugin."""
+
+    Settings = ShelfSettings
+    SettingsComponent = ShelfSettingsComponent
+    requires = (StorePlugin,)
+
+    def build(self, world: World) -> None:
+        assert world.settings_of(StoreSettings).depth == 3
 
 
 class Unprovided:
@@ -111,6 +136,27 @@ async def test_settings_of_a_plugin_that_is_not_there_are_refused(tmp_path: Path
         create_world_from_components([core(tmp_path), stored()], plugins=[])
     with pytest.raises(NoSuchWorldError):
         get_world("photos")
+
+
+async def test_plugins_are_built_behind_those_that_they_require(tmp_path: Path) -> None:
+    components = [ShelfSettingsComponent(), core(tmp_path), stored(depth=3)]
+    world = create_world_from_components(components, plugins=[ShelfPlugin, StorePlugin])
+    assert list(world.plugins) == [StorePlugin, ShelfPlugin]
+
+
+async def test_a_world_without_a_plugin_that_another_requires_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"plugin .* requires .*; add .* to the plugins of the world"):
+        create_world_from_components([core(tmp_path), ShelfSettingsComponent()], plugins=[ShelfPlugin, StorePlugin])
+
+
+async def test_plugins_that_require_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StorePlugin, "requires", (ShelfPlugin,))
+    with pytest.raises(
+        PluginError, match=r"can't be put in order: .* requires .* requires .*; one of them has to do without"
+    ):
+        create_world_from_components(
+            [core(tmp_path), ShelfSettingsComponent(), stored()], plugins=[ShelfPlugin, StorePlugin]
+        )
 
 
 async def test_a_bad_value_is_shown_with_its_key_and_what_is_allowed(tmp_path: Path) -> None:

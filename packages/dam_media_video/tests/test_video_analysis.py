@@ -112,7 +112,7 @@ async def test_the_extension_does_not_matter(world: World, make_film: MakeFilm, 
 
 
 async def test_a_world_without_the_tables_says_which_plugin_is_missing(make_world: MakeWorld) -> None:
-    with pytest.raises(PluginError, match="tables of dam-media-image; name that before it"):
+    with pytest.raises(PluginError, match="dam-media-video requires dam-media-image; add dam-media-image"):
         await make_world(FsPlugin, AudioPlugin, VideoPlugin)
 
 

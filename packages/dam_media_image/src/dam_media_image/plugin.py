@@ -2,6 +2,7 @@
 
 from dam.core.plugin import Plugin
 from dam.core.world import World
+from dam_fs.plugin import FsPlugin
 from dam_media_image import models
 from dam_media_image.settings import ImageSettings, ImageSettingsComponent
 from dam_media_image.systems.analysis_systems import camera_components, hash_analyzer, header_components
@@ -14,6 +15,7 @@ class ImagePlugin(Plugin):
 
     Settings = ImageSettings
     SettingsComponent = ImageSettingsComponent
+    requires = (FsPlugin,)  # whose store keeps the thumbnails
 
     def build(self, world: World) -> None:
         for component in (

@@ -2,9 +2,10 @@
 
 import importlib.metadata
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import dam
@@ -28,6 +29,8 @@ class Plugin(Protocol):
 
     Settings: ClassVar[type[SettingsModel]]
     SettingsComponent: ClassVar[type[ConfigComponent]]
+    requires: ClassVar[tuple[type["Plugin"], ...]] = ()
+    """Plugins that a world must have for this one to work; they are built before it."""
 
     def build(self, world: "World") -> None:
         """Registers components, systems, analyzers, openers and resources with ``world``."""
@@ -95,6 +98,27 @@ def told(error: Exception) -> str:
     return f"{text}; {line.filename}:{line.lineno}"
 
 
+def in_order(plugins: Iterable[type[Plugin]]) -> list[type[Plugin]]:
+    """Each behind those that it requires. Raises ``PluginError`` where one is missing, or two require each other."""
+    chosen = dict.fromkeys(plugins)
+    if missing := [line for plugin in chosen for line in lacking(plugin, chosen)]:
+        raise PluginError("\n".join(missing))
+    try:
+        return list(TopologicalSorter({plugin: plugin.requires for plugin in chosen}).static_order())
+    except CycleError as e:
+        circle = " requires ".join(distribution_of(plugin) for plugin in reversed(e.args[1]))
+        raise PluginError(f"these plugins can't be put in order: {circle}; one of them has to do without") from e
+
+
+def lacking(plugin: type[Plugin], present: Collection[type[Plugin]]) -> list[str]:
+    """A line if the plugin requires others that are not there, and how to go on."""
+    absent = [distribution_of(required) for required in plugin.requires if required not in present]
+    names = " and ".join(absent)
+    return [f"plugin {distribution_of(plugin)} requires {names}; add {names} to the plugins of the world"] * bool(
+        absent
+    )
+
+
 def check_plugin_class(plugin: object) -> None:
     """Raises ``PluginError`` with everything that the class lacks."""
     if not isinstance(plugin, type):
@@ -106,6 +130,9 @@ def check_plugin_class(plugin: object) -> None:
         value = getattr(plugin, name, None)
         if not (isinstance(value, type) and issubclass(value, base)):
             problems.append(f"{name} = {value!r} is not a subclass of {base.__name__}; it may be an empty one")
+    requires = getattr(plugin, "requires", ())
+    if not (isinstance(requires, tuple) and all(isinstance(each, type) for each in requires)):
+        problems.append(f"requires = {requires!r} is not a tuple of plugin classes")
     if getattr(plugin, "build", Plugin.build) is Plugin.build:
         problems.append("it has no build(self, world)")
     if not problems:
@@ -128,3 +155,8 @@ def _unstored(plugin: type[Plugin]) -> list[str]:
 def package_of(plugin: type[Plugin]) -> str:
     """The top package of a plugin; its tables and its version table are named after it."""
     return plugin.__module__.partition(".")[0]
+
+
+def distribution_of(plugin: type[Plugin]) -> str:
+    """What a plugin is called in messages: its package as distributions are named."""
+    return normalised(package_of(plugin))

@@ -24,7 +24,7 @@ from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError,
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
-from dam.core.plugin import Plugin, check_plugin_class, package_of, told
+from dam.core.plugin import Plugin, check_plugin_class, lacking, package_of, told
 from dam.core.resources import ResourceManager
 from dam.core.runs import RunRecord
 from dam.core.systems import ORIGIN, WorldScheduler, ended, entered, system
@@ -68,12 +68,15 @@ class World:
     def add_plugin(self, plugin: Plugin | type[Plugin], settings: SettingsModel | None = None) -> None:
         """Builds a plugin into the world; one that is there already is left alone.
 
-        Raises ``PluginError`` with every mistake that showed up while it registered its parts.
+        Raises ``PluginError`` where one that it requires is not there yet, and with every mistake that showed up while it
+        registered its parts.
         """
         cls = plugin if isinstance(plugin, type) else type(plugin)
         if cls in self.plugins:
             return
         check_plugin_class(cls)
+        if missing := lacking(cls, self.plugins):
+            raise PluginError(*missing)
         settings = _settings_for(cls, settings)
         instance = cls() if isinstance(plugin, type) else plugin
         self.plugins[cls] = instance

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
-from dam.core.plugin import Plugin, discover
+from dam.core.plugin import Plugin, discover, in_order
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, is_secret
@@ -24,7 +24,7 @@ def create_world_from_components(
 
     ``components`` hold one ``WorldConfigComponent`` and, for each plugin that the world has, its settings component.
     ``plugins`` are the classes to choose from (default: all installed ones); relative paths are taken from ``base``.
-    Raises ``SettingsError`` or ``PluginUnavailableError``.
+    Raises ``SettingsError``, ``PluginUnavailableError`` or ``PluginError``.
     """
     components = list(components)
     core = [c for c in components if isinstance(c, WorldConfigComponent)]
@@ -37,10 +37,9 @@ def create_world_from_components(
     available = _by_component(plugins)
     world = World(config)
     register_core_systems(world)
-    for component in components:
-        if component is not core[0]:
-            plugin = _plugin_of(component, available)
-            world.add_plugin(plugin, _validated(component, base, plugin.Settings))
+    chosen = {_plugin_of(component, available): component for component in components if component is not core[0]}
+    for plugin in in_order(chosen):
+        world.add_plugin(plugin, _validated(chosen[plugin], base, plugin.Settings))
     world.check_systems()
     _worlds[config.name] = world
     return world
