@@ -16,6 +16,7 @@ import typer
 from sqlalchemy import UniqueConstraint
 
 import dam
+from dam.core.analyzers import Analyzer
 from dam.core.exceptions import DamError
 from dam.core.plugin import Plugin, discover
 from dam.core.systems import compile_system, system
@@ -43,6 +44,7 @@ NOTICE = "<!-- made by docs/generate.py; change the code or that file, not this 
 def pages() -> dict[str, str]:
     """File name → content of every generated page."""
     return {
+        "analyzers.md": analyzers_page(),
         "commands.md": commands_page(),
         "components.md": components_page(),
         "errors.md": errors_page(),
@@ -92,6 +94,29 @@ def complete_world() -> World:
     for plugin in plugins().values():
         world.add_plugin(plugin)
     return world
+
+
+# -- analyzers
+
+
+def analyzers_page() -> str:
+    sections = [
+        f"## {each.algorithm.name}\n\n"
+        f"{prose(each.compute.load())}\n\n"
+        f"Version {each.algorithm.version}; {_when(each)}; gives {', '.join(code(c.__name__) for c in each.produces)}.\n\n"
+        f"Reads {', '.join(map(code, each.accepts))}."
+        for each in sorted(complete_world().analyses, key=lambda each: each.algorithm.name)
+    ]
+    return page(
+        "Analyzers",
+        "What dam reads of a file beyond its size and digests, and of which media types. The media type is told from content, "
+        "not from the name. The name of an analyzer is what [`reprocess`](commands.md#reprocess) takes.",
+        *sections,
+    )
+
+
+def _when(each: Analyzer[Any]) -> str:
+    return "runs while a file is added" if each.stage is None else "runs after files were added"
 
 
 # -- commands

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
 from dam.analysis.blob import Blob
+from dam_fs.mime import media_type
 from dam_media_image.facts import Frames, Header
 from dam_media_image.header import header
 from dam_media_image.picture import MissingDecoderError
+from dam_media_image.systems.analysis_systems import MEASURED, PICTURES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +45,86 @@ def test_an_animation_has_frames_that_take_time(tmp_path: Path, ending: str) -> 
     first, *others = [Image.new("RGB", (20, 10), (60 * i, 10, 10)) for i in range(4)]
     first.save(path, save_all=True, append_images=others, duration=250)
     assert read(path) == Header(20, 10, Frames(4, 1.0, 4.0))
+
+
+def saved(form: str, mode: str = "RGB") -> bytes:
+    target = io.BytesIO()
+    Image.new(mode, (40, 24)).save(target, form)
+    return target.getvalue()
+
+
+def pixar() -> bytes:
+    fields = struct.pack("<HHHHHH", 24, 40, 24, 40, 14, 2)
+    return b"\x80\xe8\0\0" + bytes(412) + fields + bytes(1024 - 428 + 3 * 40 * 24)
+
+
+def satellite() -> bytes:
+    words = [0, 4, *[0] * 6, 24, 40, 1, *[0] * 3, 1, *[0] * 18, 256, *[0] * 30]
+    return struct.pack(">64I", *words) + bytes(40 * 24)
+
+
+UNUSUAL = {
+    "image/x-blp": saved("BLP", "P"),
+    "image/x-dcx": struct.pack("<III", 0x3ADE68B1, 12, 0) + saved("PCX"),
+    "image/x-ifunc": b"Image type: RGB image\r\nImage size (x*y): 40*24\r\n".ljust(511, b"\0") + b"\x1a" + bytes(2880),
+    "image/x-ftex": b"FTEX" + struct.pack("<IIIIIIII", 4, 40, 24, 1, 1, 1, 36, 2880) + bytes(2880),
+    "image/x-gimp-gbr": struct.pack(">IIIII", 30, 2, 40, 24, 1) + b"GIMP" + struct.pack(">I", 10) + b"x\0" + bytes(960),
+    "image/x-mcidas-area": satellite(),
+    "image/x-pixar": pixar(),
+    "image/x-xv-thumbnail": b"P7 332\n#XVVERSION:1\n#END_OF_COMMENTS\n40 24 255\n" + bytes(960),
+    "image/x-eps": saved("EPS"),
+    "image/emf": struct.pack("<II4i4iI", 1, 88, 0, 0, 40, 24, 0, 0, 1411, 847, 0x464D4520) + bytes(44),
+    "image/wmf": b"\xd7\xcd\xc6\x9a\0\0"
+    + struct.pack("<4hH", 0, 0, 40, 24, 72)
+    + bytes(6)
+    + b"\1\0\x09\0\0\x03"
+    + bytes(12),
+    "image/x-xcf": b"gimp xcf v011\0" + struct.pack(">IIIIIII", 40, 24, 0, 150, 0, 0, 0) + bytes(16),
+}
+
+
+@pytest.mark.filterwarnings("ignore:IM ")  # Pillow 13 reads it, and will not for long
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_unusual_formats_are_told_and_have_their_size(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(UNUSUAL[kind])
+    assert media_type(UNUSUAL[kind], len(UNUSUAL[kind])) == kind
+    assert any(fnmatchcase(kind, pattern) for pattern in MEASURED)
+    assert read(path, kind) == Header(40, 24, None)
+
+
+def test_a_photo_cd_has_the_size_of_its_base_picture(tmp_path: Path) -> None:
+    path, content = tmp_path / "picture", bytes(2048) + b"PCD_IPI" + bytes(4096)
+    path.write_bytes(content)
+    assert media_type(content, len(content)) == "image/x-photo-cd"
+    assert "image/x-photo-cd" in PICTURES
+    assert read(path, "image/x-photo-cd")[:2] == (768, 512)
+
+
+def test_a_picture_that_pillow_refuses_to_open_may_still_have_its_size(tmp_path: Path) -> None:
+    """Whoever packs a text of gigabytes into a picture stops Pillow, not us."""
+    path, content = tmp_path / "picture.png", saved("PNG")
+    bomb = b"zTXt" + b"key\0\0" + zlib.compress(bytes(8 << 20))
+    chunk = struct.pack(">I", len(bomb) - 4) + bomb + struct.pack(">I", zlib.crc32(bomb))
+    path.write_bytes(content[:33] + chunk + content[33:])
+    with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
+        Image.open(path)
+    assert read(path, "image/png") == Header(40, 24, None)
+
+
+def test_where_nobody_can_read_it_the_reason_is_that_of_pillow(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(saved("PNG")[:12])
+    with pytest.raises(OSError, match="that Pillow can read"):
+        read(path, "image/png")
+
+
+@pytest.mark.parametrize("content", [b"gimp xcf v011\0\0", b"gimp xcf ", b"no picture"])
+def test_a_cut_drawing_of_gimp_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "drawing.xcf"
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="image/x-xcf"):
+        read(path, "image/x-xcf")
 
 
 def test_pages_are_no_frames(tmp_path: Path) -> None:
@@ -70,5 +156,5 @@ def test_a_format_that_needs_another_library_names_it(
     monkeypatch.setitem(__import__("sys").modules, library.replace("-", "_"), None)
     path = tmp_path / "file"
     path.write_bytes(b"\0")
-    with pytest.raises(MissingDecoderError, match=f"{kind} needs {library}; install it"):
+    with pytest.raises(MissingDecoderError, match=f"{kind} needs {library}, .*pip install {library}"):
         read(path, kind)

@@ -98,7 +98,7 @@ def _confirmation(offset: int, magic: bytes, kind: str) -> Confirm | None:
     if kind in _CONFIRM:
         return _CONFIRM[kind]
     letters = len(magic) <= 8 and all(32 <= code < 127 for code in magic)
-    is_text = kind in {"application/pdf", "application/postscript", "application/rtf"}
+    is_text = kind in {"application/pdf", "application/rtf", "image/x-ifunc"}
     return _unless_prose(magic, offset, kind) if letters and not is_text else None
 
 

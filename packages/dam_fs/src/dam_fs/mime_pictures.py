@@ -58,6 +58,35 @@ def _netpbm(head: bytes, size: int, name: str) -> str | None:
     return _NETPBM_TYPES[head[1:2]] if _NETPBM.match(head, 0, 1024) else None
 
 
+_FLOATMAP = re.compile(rb"P[fFH]\s\d+\s\d+\s-?[\d.]+\s")
+
+
+def _floatmap(head: bytes, size: int, name: str) -> str | None:
+    return "image/x-portable-floatmap" if _FLOATMAP.match(head, 0, 1024) else None
+
+
+def _mcidas(head: bytes, size: int, name: str) -> str | None:
+    """A satellite's picture: 64 words, of which these are lines, columns, and bytes of a sample."""
+    plausible = len(head) >= 256 and be(head, 32) and be(head, 36) and be(head, 40) in {1, 2, 4}
+    return "image/x-mcidas-area" if plausible else None
+
+
+def _pixar(head: bytes, size: int, name: str) -> str | None:
+    return "image/x-pixar" if len(head) >= 512 and le(head, 416, 2) and le(head, 418, 2) else None
+
+
+def _postscript(head: bytes, size: int, name: str) -> str:
+    """PostScript Language Document Structuring Conventions 3.0, 4.5: what is made to be put into a page says so."""
+    return "image/x-eps" if b" EPSF-" in head[:64].partition(b"\n")[0] else "application/postscript"
+
+
+def _window_dump(head: bytes, size: int, name: str) -> str | None:
+    """XWDFile.h of X11: the length of the header, its version 7, and fields that are small numbers."""
+    form, depth, width, height = (be(head, at) for at in (8, 12, 16, 20))
+    plausible = 100 <= be(head, 0) <= 4096 and form <= 2 and 1 <= depth <= 32
+    return "image/x-xwindowdump" if plausible and 0 < width < 1 << 16 and 0 < height < 1 << 16 else None
+
+
 def _sgi(head: bytes, size: int, name: str) -> str | None:
     plausible = head[2:3] in {b"\0", b"\x01"} and head[3:4] in {b"\x01", b"\x02"} and be(head, 4, 2) in {1, 2, 3}
     return "image/x-sgi" if plausible else None
@@ -125,13 +154,18 @@ def _jp2(head: bytes, size: int, name: str) -> str:
 
 
 PICTURES: dict[str, Confirm] = {
+    "application/postscript": _postscript,
     "image/bmp": _bmp,
     "image/jp2": _jp2,
     "image/png": _png,
     "image/tiff": _tiff,
     "image/vnd.microsoft.icon": _icon("image/vnd.microsoft.icon"),
     "image/vnd.zbrush.pcx": _pcx,
+    "image/x-mcidas-area": _mcidas,
+    "image/x-pixar": _pixar,
     "image/x-portable-anymap": _netpbm,
+    "image/x-portable-floatmap": _floatmap,
     "image/x-sgi": _sgi,
     "image/x-win-bitmap": _icon("image/x-win-bitmap"),
+    "image/x-xwindowdump": _window_dump,
 }

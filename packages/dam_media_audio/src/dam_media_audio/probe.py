@@ -94,9 +94,12 @@ def _as_pyav_sees_it(blob: Blob) -> tuple[list[AudioTrack], str]:
 
 
 def open_media(path: str, formats: str = AUDIO_FORMATS) -> InputContainer:
-    """The container at ``path``. ``formats`` are the FFmpeg readers that may be tried, comma-separated."""
+    """The container at ``path``. ``formats`` are the FFmpeg readers that may be tried, comma-separated; one alone is taken
+    without a look at the content.
+    """
     options = {"format_whitelist": formats, "protocol_whitelist": "file"}
-    return av.open(path, options=options, metadata_errors="replace")
+    only = None if "," in formats else formats
+    return av.open(path, format=only, options=options, metadata_errors="replace")
 
 
 def tracks(container: InputContainer, blob: Blob) -> list[AudioTrack]:

@@ -33,7 +33,7 @@ _LONGEST = 255
 
 
 def shot(blob: Blob) -> Shot:
-    """What is known of the moment."""
+    """When, with what, how and where a picture was taken, as its EXIF has it."""
     picture = blob.once(opened)
     try:
         exif = picture.getexif()

@@ -1,11 +1,13 @@
-"""Width, height and frames of a picture, from its header. Knows Pillow, and nothing of dam."""
+"""Width, height and frames of a picture, from its header. Knows Pillow and hachoir, and nothing of dam."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dam_media_image import by_hachoir
 from dam_media_image.facts import Frames, Header
-from dam_media_image.picture import opened
+from dam_media_image.picture import MissingDecoderError, opened
 
 if TYPE_CHECKING:
     from dam.analysis.blob import Blob
@@ -15,8 +17,19 @@ _ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})  # pages of a TIFF and lay
 
 
 def header(blob: Blob) -> Header:
-    """Raises ``OSError`` for what is no picture. What is wrong with later frames says nothing about the size."""
-    picture = blob.once(opened)
+    """Width and height, and the frames of an animation. Raises ``OSError`` for what is no picture.
+
+    What is wrong with later frames says nothing about the size.
+    """
+    if blob.media_type in by_hachoir.UNKNOWN_TO_OTHERS:
+        return Header(*by_hachoir.size(blob), None)
+    try:
+        picture = blob.once(opened)
+    except (OSError, SyntaxError, ValueError):
+        if blob.media_type in by_hachoir.PLACES:
+            with suppress(MissingDecoderError, OSError):  # what Pillow says of it tells more
+                return Header(*by_hachoir.size(blob), None)
+        raise
     width, height = picture.size
     return Header(width, height, _frames(blob) if picture.format in _ANIMATED else None)
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 Image.MAX_IMAGE_PIXELS = None  # the worker's limit of memory is the limit
 
-# EPS starts a Ghostscript, WMF a Windows; the others read formats that only a registered program understands.
+_DRAWINGS = {"image/emf": ("WMF",), "image/wmf": ("WMF",), "image/x-eps": ("EPS",)}
+"""Media types, and Pillow's formats. A size is all that they have: their pixels would be Ghostscript's or Windows' to draw."""
+
+# The others read formats that only a registered program understands.
 _REFUSED = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 Pixels: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
 
@@ -24,7 +27,13 @@ ORIENTATION = 0x0112
 
 
 class MissingDecoderError(Exception):
-    """The format needs a library that is not installed."""
+    """The format needs a library that is not installed: says how it is, and what to do then."""
+
+    def __init__(self, media_type: str, library: str) -> None:
+        super().__init__(
+            f"{media_type} needs {library}, which is not installed; 'python -m pip install {library}' where dam is, "
+            "then 'dam-cli reprocess --failed'"
+        )
 
 
 def opened(blob: Blob) -> Image.Image:
@@ -34,7 +43,7 @@ def opened(blob: Blob) -> Image.Image:
     if blob.media_type == "image/jxl":
         return _jxl(blob)
     try:
-        return Image.open(blob.path, formats=_formats())
+        return Image.open(blob.path, formats=_DRAWINGS.get(blob.media_type) or _formats())
     except UnidentifiedImageError as e:
         raise OSError(f"no {blob.media_type} that Pillow can read") from e
 
@@ -97,7 +106,7 @@ def _heif(blob: Blob) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile  # pyright: ignore[reportMissingImports]
     except ImportError as e:
-        raise MissingDecoderError(f"{blob.media_type} needs pillow-heif; install it, then reprocess what failed") from e
+        raise MissingDecoderError(blob.media_type, "pillow-heif") from e
     file: ImageFile.ImageFile = HeifImageFile(blob.path)
     return file
 
@@ -106,7 +115,7 @@ def _jxl(blob: Blob) -> Image.Image:
     try:
         from imagecodecs import jpegxl_decode  # pyright: ignore[reportMissingImports]
     except ImportError as e:
-        raise MissingDecoderError(f"{blob.media_type} needs imagecodecs; install it, then reprocess what failed") from e
+        raise MissingDecoderError(blob.media_type, "imagecodecs") from e
     with blob.open() as file:
         pixels = jpegxl_decode(file.read())
     if pixels.ndim == 4:  # an animation: its first frame

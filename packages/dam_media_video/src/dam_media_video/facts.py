@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dam_media_audio.facts import AudioTrack
 
-__all__ = ["Film", "Pictures", "SoundTrack"]
+__all__ = ["Film", "Pictures", "Size", "SoundTrack"]
 
 
 class Pictures(NamedTuple):
@@ -19,6 +19,13 @@ class Pictures(NamedTuple):
     frames: int | None
     rate: float | None
     seconds: float | None
+
+
+class Size(NamedTuple):
+    """Of a still picture, in pixels."""
+
+    width: int
+    height: int
 
 
 class SoundTrack(AudioTrack):

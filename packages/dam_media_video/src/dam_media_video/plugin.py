@@ -5,7 +5,7 @@ from dam.core.world import World
 from dam_media_audio.plugin import AudioPlugin
 from dam_media_image.plugin import ImagePlugin
 from dam_media_video.settings import VideoSettings, VideoSettingsComponent
-from dam_media_video.systems.video_systems import film_components
+from dam_media_video.systems.video_systems import film_components, still_components
 
 
 class VideoPlugin(Plugin):
@@ -17,3 +17,4 @@ class VideoPlugin(Plugin):
 
     def build(self, world: World) -> None:
         world.register_analyzer(film_components)
+        world.register_analyzer(still_components)

@@ -43,10 +43,20 @@ PICTURES = (
     "image/vnd.microsoft.icon",
     "image/vnd.zbrush.pcx",
     "image/webp",
+    "image/x-blp",
+    "image/x-dcx",
     "image/x-dds",
+    "image/x-ftex",
+    "image/x-gimp-gbr",
     "image/x-icns",
+    "image/x-ifunc",
+    "image/x-mcidas-area",
     "image/x-msp",
-    "image/x-portable-*",
+    "image/x-photo-cd",
+    "image/x-pixar",
+    "image/x-portable-bitmap",
+    "image/x-portable-graymap",
+    "image/x-portable-pixmap",
     "image/x-qoi",
     "image/x-sgi",
     "image/x-sun-raster",
@@ -54,8 +64,12 @@ PICTURES = (
     "image/x-win-bitmap",
     "image/x-xbitmap",
     "image/x-xpixmap",
+    "image/x-xv-thumbnail",
 )
-"""What Pillow reads, alone or with an extra. Of camera raws it would read a preview, and drawings it does not know."""
+"""What Pillow decodes, alone or with an extra. Of camera raws it would decode a preview."""
+
+MEASURED = (*PICTURES, "image/emf", "image/wmf", "image/x-eps", "image/x-xcf")
+"""What has a width and a height: also drawings, whose points are taken for pixels, and what hachoir reads."""
 
 HASHES = (ImagePerceptualPHashComponent, ImagePerceptualAHashComponent, ImagePerceptualDHashComponent)
 
@@ -92,7 +106,7 @@ fast_hash_components = analyzer(
 @analyzer(
     _HEADER,
     compute=ref("dam_media_image.header:header"),
-    accepts=PICTURES,
+    accepts=MEASURED,
     produces=(ImageDimensionsComponent, FramePropertiesComponent),
     stage=_STAGE,
     command=ReadImageHeaderCommand,

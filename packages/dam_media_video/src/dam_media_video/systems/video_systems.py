@@ -1,4 +1,4 @@
-"""The analyzer: what is read of moving pictures after an asset was added."""
+"""The analyzers: what is read of moving pictures after an asset was added, and of stills that Pillow does not know."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,23 @@ from dam.core.stages import SystemStage
 from dam.models.core.base_component import Component
 from dam_media_audio.models import AudioPropertiesComponent
 from dam_media_image.models import FramePropertiesComponent, ImageDimensionsComponent
-from dam_media_video.commands import ReadVideoPropertiesCommand
-from dam_media_video.facts import Film
+from dam_media_video.commands import MeasureStillCommand, ReadVideoPropertiesCommand
+from dam_media_video.facts import Film, Size
 
 MOVING_PICTURES = ("video/*", "application/vnd.adobe.flash.movie", "application/vnd.rn-realmedia")
 """Media types. A RealMedia file may have sound alone; an Ogg file of unknown content is for the audio plugin to look at."""
+
+STILLS = (
+    "image/jls",
+    "image/vnd.radiance",
+    "image/x-dpx",
+    "image/x-exr",
+    "image/x-ilbm",
+    "image/x-portable-arbitrarymap",
+    "image/x-portable-floatmap",
+    "image/x-xwindowdump",
+)
+"""Media types that FFmpeg reads and Pillow does not."""
 
 
 @analyzer(
@@ -34,3 +46,15 @@ def film_components(film: Film) -> Iterator[Component]:
             )
     for track in film.sound:
         yield AudioPropertiesComponent(**track._asdict())
+
+
+@analyzer(
+    Algorithm("dam_media_video.stills", 1),
+    compute=ref("dam_media_video.stills:size"),
+    accepts=STILLS,
+    produces=(ImageDimensionsComponent,),
+    stage=SystemStage.METADATA_EXTRACTION,
+    command=MeasureStillCommand,
+)
+def still_components(size: Size) -> Iterator[Component]:
+    yield ImageDimensionsComponent(width_pixels=size.width, height_pixels=size.height)
