@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from dam.analysis.blob import Blob
 
 WIDTHS = (32, 8, 9)  # of the pictures that pHash, aHash and dHash are made of, side by side in one matrix
-STRIP = 64  # rows at once: what a product needs then stays in the processor's cache
-PRECISION = 22  # fractional bits of Pillow's weights
-HALF = 11  # a weight in two halves, each of which is exact as a float32
+STRIP_PIXELS, STRIP_ROWS = (
+    180_000,
+    32,
+)  # about as many at once, and at least: a product then stays in the processor's cache
+BLOCK = 4  # columns at once: their weights reach over nearly the same pixels
+PRECISION = 22  # fractional bits of Pillow's weights: all sums are whole numbers below 2 ** 53, and exact
 FLAT = 4  # shades between the darkest and the brightest of 32 x 32 pixels: below it hashes mean nothing
 NOISE = 1e-6  # a frequency that is so near the median is on the one side or the other by rounding errors alone
 UNDECIDED = 2  # bits of a pHash that may be noise: the two frequencies in the middle can be equal in any picture
@@ -73,12 +76,13 @@ def shrunk(pixels: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     """What Pillow's ``resize(…, LANCZOS)`` makes, across before down: uint8 of (32, 32), (8, 8) and (8, 9)."""
     height, width = pixels.shape
     across: Pixels = np.empty((height, sum(WIDTHS)))
-    for top in range(0, height, STRIP):
-        strip = pixels[top : top + STRIP].astype(np.float32)
+    rows = min(height, max(STRIP_ROWS, STRIP_PIXELS // width))
+    buffer: Pixels = np.empty((rows, width))
+    for top in range(0, height, rows):
+        strip = buffer[: height - top]
+        strip[:] = pixels[top : top + rows]
         for first, last, low, high, weights in _blocks(width):
-            halves = strip[:, low:high] @ weights
-            count = last - first
-            across[top : top + STRIP, first:last] = halves[:, :count] * 2.0**HALF + halves[:, count:].astype(np.float64)
+            np.matmul(strip[:, low:high], weights, out=across[top : top + rows, first:last])
     across = _rounded(across)
     tall = _rounded(_weights(height, 32).T.astype(np.float64) @ across[:, :32])
     short = _rounded(_weights(height, 8).T.astype(np.float64) @ across[:, 32:])
@@ -93,16 +97,14 @@ def _rounded(sums: Pixels) -> Pixels:
 
 @lru_cache(64)
 def _blocks(length: int) -> list[tuple[int, int, int, int, Pixels]]:
-    """Columns whose weights reach over nearly the same pixels, to be multiplied together and with those pixels only."""
-    weights = np.concatenate([_weights(length, width) for width in WIDTHS], 1)
+    """Columns that are multiplied together, and only with the pixels that their weights reach: float64 of those by these."""
+    weights = np.concatenate([_weights(length, width) for width in WIDTHS], 1).astype(np.float64)
     found = []
-    for first, last in ((0, 8), (8, 16), (16, 24), (24, 32), (32, 49)):
-        part = weights[:, first:last]
-        reached = np.flatnonzero(part.any(1))
+    for first in range(0, sum(WIDTHS), BLOCK):
+        last = min(first + BLOCK, sum(WIDTHS))
+        reached = np.flatnonzero(weights[:, first:last].any(1))
         low, high = int(reached[0]), int(reached[-1]) + 1
-        part = part[low:high]
-        halves = np.concatenate([part >> HALF, part & ((1 << HALF) - 1)], 1).astype(np.float32)
-        found.append((first, last, low, high, halves))
+        found.append((first, last, low, high, np.ascontiguousarray(weights[low:high, first:last])))
     return found
 
 
