@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageFilter
 from sqlalchemy import select
 
 from dam.core.exceptions import NoSuchEntityError
@@ -117,6 +117,45 @@ async def test_the_most_alike_come_first_and_tell_which_hashes_matched(world: Wo
     assert different_id not in [each.entity_id for each in found]
     assert await similar(world, asked, limit=1) == found[:1]
     assert await similar(world, asked, limit=0) == []
+
+
+def variants(original: Image.Image, folder: Path) -> list[Path]:
+    """What happens to pictures that are passed on."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    inner = (4, 3, original.width - 4, original.height - 3)
+    return [
+        *(saved(original, folder / f"quality-{quality}.jpg", quality=quality) for quality in (95, 70, 50, 30)),
+        saved(original, folder / "other.webp", quality=75),
+        saved(original, folder / "other.gif"),
+        saved(original.convert("L"), folder / "grey.jpg"),
+        saved(original.resize((80, 60)), folder / "small.jpg"),
+        saved(original.resize((256, 256)), folder / "square.jpg"),
+        saved(original.crop(inner), folder / "cropped.jpg"),
+        saved(original.rotate(1, Image.Resampling.BICUBIC), folder / "tilted.jpg"),
+        saved(original.filter(ImageFilter.GaussianBlur(2)), folder / "blurred.jpg"),
+        saved(ImageEnhance.Brightness(original).enhance(0.7), folder / "darker.jpg"),
+        saved(ImageEnhance.Contrast(original).enhance(0.7), folder / "paler.jpg"),
+        saved(original.transpose(Image.Transpose.ROTATE_90), folder / "turned.jpg", exif=turned),
+    ]
+
+
+@pytest.mark.parametrize(("match", "bits"), [("any", 4), ("two", 8)])
+async def test_a_picture_that_was_passed_on_is_found_and_no_other(
+    world: World, tmp_path: Path, match: str, bits: int
+) -> None:
+    first, second = await add_variants(world, tmp_path, 1), await add_variants(world, tmp_path, 2)
+    for seed, ids, others in ((1, first, second), (2, second, first)):
+        asked = saved(scene(seed), tmp_path / "asked.png")
+        found = {each.entity_id for each in await similar(world, asked, match, phash=bits, ahash=bits, dhash=bits)}
+        assert set(ids) <= found
+        assert not found & set(others)
+
+
+async def add_variants(world: World, folder: Path, seed: int) -> list[int]:
+    folder = folder / str(seed)
+    folder.mkdir()
+    return await add(world, *variants(scene(seed), folder))
 
 
 async def put(world: World, *values: int) -> list[int]:
