@@ -70,6 +70,7 @@ def _fill(database: Path, size: int, hashes: "Hashes") -> set[int]:
     connection.execute("BEGIN")
     connection.executemany("INSERT INTO dam_entity (id) VALUES (?)", ((first + i,) for i in range(size)))
     for seed, (table, value) in enumerate(zip(TABLES, hashes, strict=True)):
+        assert value is not None  # of a photograph
         wanted |= _fill_table(connection, table, value, range(first, first + size), seed)
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode=WAL")

@@ -5,6 +5,8 @@ import asyncio
 import sys
 import time
 
+from sqlalchemy import select
+
 from dam.analysis.blob import Blob
 from dam_app import open_world
 from dam_media_image.phash import hashes
@@ -19,7 +21,8 @@ async def main(picture: str) -> None:
         await session.connection()
         began = time.perf_counter()
         for component, value in zip(KINDS.values(), wanted, strict=True):
-            if not [entity_id async for entity_id, _ in near(session, component, value, DEFAULT_THRESHOLD)]:
+            found = await near(session, component, value or 0, DEFAULT_THRESHOLD)
+            if not (await session.scalars(select(found.c.entity_id))).all():
                 raise SystemExit(f"{component.__name__}: nothing was found")
         print(time.perf_counter() - began)
 

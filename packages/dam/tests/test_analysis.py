@@ -110,12 +110,13 @@ def each(words: list[str]) -> Iterable[Component]:
 def counting(
     version: int = 1,
     *parameters: tuple[str, str | int],
+    name: str = "test.words",
     components: Callable[[list[str]], Iterable[Component]] = count,
     produces: tuple[type[Component], ...] = (WordCount,),
     compute: str = "words",
     **kw: Any,
 ) -> Analyzer[list[str]]:
-    algorithm = Algorithm("test.words", version, tuple(parameters))
+    algorithm = Algorithm(name, version, tuple(parameters))
     kw = {
         "compute": ref(f"computes:{compute}"),
         "accepts": ("text/*",),
@@ -496,6 +497,34 @@ async def test_all_of_an_algorithm_is_done_batch_by_batch_until_it_is_stopped(
         command.stop.set()
     async with world.reading() as session:
         assert await session.scalar(select(Run.outcome).order_by(Run.id.desc()).limit(1)) == "done"
+
+
+async def test_what_never_had_content_is_nobodys_failure(desk: Desk) -> None:
+    world = await desk.world(counting())
+    await desk.add(world, "one")
+    async with world.transaction() as transaction:
+        person = await transaction.create_entity()
+    assert await again(world, "all", "test.words") == [EntitiesAnalysed(1, 0)]
+    async with world.reading() as session:
+        assert person not in (await session.scalars(select(DerivationComponent.entity_id))).all()
+
+
+async def test_an_analyzer_takes_the_place_of_those_that_it_replaces(desk: Desk) -> None:
+    world = await desk.world(counting(components=each, produces=(Word,)))
+    entity_id = await desk.add(world, "one two three")
+    await world.execute_stage(EXTRACTION).get_all_results()
+    first = counting(
+        name="test.first_words",
+        components=lambda words: [Word(word=words[0])],
+        produces=(Word,),
+        replaces=("test.words",),
+    )
+    world = await desk.world(first)
+    assert await again(world, "stale", "test.first_words") == [EntitiesAnalysed(1, 0)]
+    async with world.reading() as session:
+        assert (await session.scalars(select(Word.word))).all() == ["one"]
+        recorded = select(DerivationComponent.algorithm).where(DerivationComponent.entity_id == entity_id)
+        assert (await session.scalars(recorded)).all() == ["test.first_words"]
 
 
 async def test_an_analyzer_that_is_not_there_is_told_with_those_that_are(desk: Desk) -> None:

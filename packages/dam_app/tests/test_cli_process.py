@@ -224,11 +224,45 @@ def test_mistakes_set_up_no_world(database: Path) -> None:
 
 def test_a_cameras_clock_is_shown_as_it_is(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0132] = "2004:06:08 16:04:50"
+    exif[0x010F], exif[0x0132] = "Kodak", "2004:06:08 16:04:50"
     Image.linear_gradient("L").save(tmp_path / "photo.jpg", exif=exif)
     dam("add-asset", str(tmp_path / "photo.jpg"))
     shown = dam("show", "1", TZ="Asia/Tokyo").stdout.splitlines()
     assert [line.split(maxsplit=1)[1] for line in shown if "captured_at" in line] == ["2004-06-08 16:04:50"] * 2
+
+
+def test_layers_are_told_apart_by_programs_as_well(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Kodak"
+    Image.linear_gradient("L").save(tmp_path / "photo.jpg", exif=exif)
+    dam("add-asset", str(tmp_path / "photo.jpg"))
+    (shown,) = lines(dam("--json", "show", "1"))
+    layers = [each["layer"] for each in shown["components"] if each["component"] == "CameraComponent"]
+    assert sorted(layers) == ["effective", "embedded"]
+
+
+def test_a_missing_entity_has_the_number_of_its_error(pictures: Path) -> None:
+    dam("setup-db")
+    (error,) = lines(dam("--json", "show", "99"))
+    assert (error["type"], error["code"]) == ("error", "DAM212")
+
+
+def test_a_thumbnail_goes_to_stdout_where_that_is_asked_for(pictures: Path) -> None:
+    Image.linear_gradient("L").save(pictures / "photo.png")
+    dam("add-asset", str(pictures / "photo.png"))
+    written = subprocess.run([DAM_CLI, "thumbnail", "1", "-o", "-"], capture_output=True, check=False)
+    assert (written.returncode, written.stdout[:4], written.stderr) == (0, b"RIFF", b"")
+    refused = dam("--json", "thumbnail", "1", "-o", "-")
+    assert refused.returncode == 2
+    assert not Path("-").exists()
+
+
+def test_failures_of_an_analyzer_that_is_not_there_are_a_mistake(pictures: Path) -> None:
+    dam("add-asset", "-r", str(pictures))
+    mistaken = dam("failures", "dam_media_image.heder")
+    assert mistaken.returncode == 2
+    assert "did you mean 'dam_media_image.header'?" in mistaken.stderr
+    assert dam("failures", "dam_media_image.header").returncode == 0
 
 
 def test_failures_are_listed_and_tried_again(pictures: Path) -> None:

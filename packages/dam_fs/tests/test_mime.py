@@ -203,6 +203,11 @@ CONTENTS: list[tuple[str, bytes]] = [
     ("image/x-xwindowdump", struct.pack(">6I", 107, 7, 2, 24, 4, 3) + bytes(90)),
     ("image/x-photo-cd", bytes(2048) + b"PCD_IPI" + bytes(64)),
     ("image/x-blp", b"BLP2" + bytes(32)),
+    ("image/bmp", struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 24, 0, 48, 0, 0, 0, 0) + bytes(48)),
+    ("application/mxf", bytes.fromhex("060e2b34020501010d0102010102040083000070") + bytes(32)),
+    ("video/x-nut", b"nut/multimedia container\0NM" + bytes(16)),
+    ("video/vnd.radgamettools.smacker", b"SMK2" + bytes(100)),
+    ("video/vnd.radgamettools.bink", b"BIKi" + bytes(40)),
     ("image/x-eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n"),
     ("image/x-eps", b"\xc5\xd0\xd3\xc6\x1e\0\0\0"),
     ("application/postscript", b"%!PS-Adobe-3.0\n%%Pages: 3\n% EPSF- comes later\n"),
@@ -484,7 +489,7 @@ def test_zeros_are_unknown() -> None:
 
 
 def test_what_the_own_table_lacks_is_found_by_puremagic() -> None:
-    assert of(b"SMK2" + bytes(range(60))) == "video/vnd.radgamettools.smacker"
+    assert of(b"\0\1\0\0MSISAM Database" + bytes(range(60))) == "application/x-msmoney"
 
 
 def is_media_type(text: str) -> bool:

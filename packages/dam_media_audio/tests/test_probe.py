@@ -64,6 +64,24 @@ def test_mpeg_audio_without_a_count_of_frames_is_counted(make_sound: MakeSound, 
     assert track.duration_seconds == pytest.approx(seconds + 0.04, abs=0.04)  # the encoder pads to whole frames
 
 
+@pytest.mark.parametrize(("copies", "share"), [(2, 1.0), (1, 0.25)])
+def test_a_count_of_frames_that_the_length_of_the_file_denies_is_not_believed(
+    make_sound: MakeSound, blob: AsBlob, copies: int, share: float
+) -> None:
+    path = make_sound("a.mp3", "mp3", seconds=20, bit_rate=128000, options={"id3v2_version": "0"})
+    whole = path.read_bytes() * copies
+    path.write_bytes(whole[: int(len(whole) * share)])
+    (track,) = properties(blob(path))
+    assert track.duration_seconds == pytest.approx(20 * copies * share, rel=0.02)
+
+
+def test_tags_behind_the_sound_do_not_deny_its_count(make_sound: MakeSound, blob: AsBlob) -> None:
+    path = make_sound("a.mp3", "mp3", seconds=2)
+    before = properties(blob(path))
+    path.write_bytes(path.read_bytes() + b"TAG".ljust(128, b"\0"))
+    assert properties(blob(path)) == before
+
+
 def test_a_bit_rate_that_changes_does_not_deceive_the_count(
     make_sound: MakeSound, blob: AsBlob, tmp_path: Path
 ) -> None:

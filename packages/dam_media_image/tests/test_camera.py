@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IFDRational
 
 from dam.analysis.blob import Blob
@@ -87,6 +90,8 @@ def test_a_picture_that_no_camera_made_has_neither(tmp_path: Path) -> None:
         (0x829A, IFDRational(0, 0), "exposure_seconds"),
         (0x829A, IFDRational(1, 0), "exposure_seconds"),
         (0x829D, IFDRational(0, 1), "f_number"),
+        (0x829D, IFDRational(4294967295, 1), "f_number"),
+        (0x8827, 65535, "iso"),
         (0xA434, "   ", "lens"),
     ],
 )
@@ -103,6 +108,11 @@ def test_what_makes_no_sense_is_left_out_and_nothing_else(tmp_path: Path, tag: i
         {2: (IFDRational(91), IFDRational(0), IFDRational(0))},
         {2: (IFDRational(1, 0), IFDRational(0), IFDRational(0))},
         {4: (IFDRational(181), IFDRational(0), IFDRational(0))},
+        {2: (IFDRational(1), IFDRational(0, 0), IFDRational(0))},
+        {2: (IFDRational(1), IFDRational(75), IFDRational(0))},
+        {4: (IFDRational(1), IFDRational(5), IFDRational(60))},
+        {1: ""},
+        {3: "?"},
     ],
 )
 def test_a_position_that_is_none_is_left_out(tmp_path: Path, wrong: dict[int, Any]) -> None:
@@ -110,8 +120,55 @@ def test_a_position_that_is_none_is_left_out(tmp_path: Path, wrong: dict[int, An
 
 
 def test_the_date_of_the_file_stands_in_where_no_other_is(tmp_path: Path) -> None:
-    found = photograph(tmp_path, {}, main={0x0132: "2001:02:03 04:05:06"}).camera
+    dated = {0x0132: "2001:02:03 04:05:06"}
+    found = photograph(tmp_path, {}, main=dated | {0x010F: "Kodak"}).camera
     assert (found.captured_at, found.offset_minutes) == (datetime(2001, 2, 3, 4, 5, 6), None)  # noqa: DTZ001
+    assert photograph(tmp_path, {}, main=dated).camera.captured_at is None  # no camera: whoever changed the file last
+
+
+def test_a_time_without_seconds_is_a_time(tmp_path: Path) -> None:
+    found = photograph(tmp_path, {0x9003: "2019:07:14 18:30"}).camera
+    assert found.captured_at == datetime(2019, 7, 14, 18, 30)  # noqa: DTZ001
+
+
+def test_an_iso_that_does_not_fit_is_taken_from_where_it_does(tmp_path: Path) -> None:
+    assert photograph(tmp_path, {0x8827: 65535, 0x8833: 102400}).camera.iso == 102400
+
+
+def test_names_in_utf_8_and_in_latin_1_are_read_as_they_were_meant(tmp_path: Path) -> None:
+    found = photograph(
+        tmp_path, {}, main={0x010F: "Cam\u00e9ra \u76f8\u673a".encode(), 0x0110: "K\u00f6ln".encode("latin-1")}
+    )
+    assert (found.camera.make, found.camera.model) == ("Cam\u00e9ra \u76f8\u673a", "K\u00f6ln")
+
+
+def test_what_stands_behind_the_pixels_of_a_png_is_read_without_decoding_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Leica"
+    path = tmp_path / "a.png"
+    Image.effect_noise((300, 200), 50).save(path)
+    content = path.read_bytes()
+    chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    end = content.index(b"IEND") - 4
+    behind = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(content[:end] + behind + content[end:])
+
+    def decoded(picture: Image.Image) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(PngImageFile, "load", decoded)
+    assert read(path).camera.make == "Leica"
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_lack_of_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(picture: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "getexif", out_of_memory)
+    with pytest.raises(MemoryError):
+        photograph(tmp_path, GOOD)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

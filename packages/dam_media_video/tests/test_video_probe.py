@@ -98,6 +98,15 @@ def test_a_recording_whose_header_was_never_finished_is_counted(
     assert track.duration_seconds == pytest.approx(2, rel=0.05)
 
 
+def test_a_film_whose_codec_nobody_knows_has_the_size_of_its_track(make_film: MakeFilm, blob: AsBlob) -> None:
+    path = make_film("a.mp4", "libx264")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    with blob(path) as known, Blob(known.path, known.size, "video/mp4") as typed:
+        pictures, _ = film(typed)
+    assert pictures is not None
+    assert (pictures.width, pictures.height) == (64, 48)
+
+
 def test_every_track_of_a_live_recording_is_counted(make_film: MakeFilm, blob: AsBlob) -> None:
     path = make_film("live.mkv", "libx264", sound=["aac", "flac", "aac"], options={"live": "1"})
     _, tracks = film(blob(path))

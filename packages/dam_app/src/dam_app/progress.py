@@ -132,10 +132,10 @@ class IngestReport:
         line = f"{'would be: ' if self._dry_run else ''}{said} ({human_size(self._bytes)} in {seconds:.1f} s)"
         record = {**counts, "size_bytes": self._bytes, "seconds": round(seconds, 3), "dry_run": self._dry_run}
         stopped = self._stop.is_set()
-        self._output.summary({**record, "interrupted": stopped}, line)
         if self._failed_analyses:
             text = f"{self._failed_analyses} analyses failed; the files are stored, and 'dam-cli failures' says why"
             self._output.warning(text, analyses_failed=self._failed_analyses)
+        self._output.summary({**record, "analyses_failed": self._failed_analyses, "interrupted": stopped}, line)
         if stopped:
             self._output.note("interrupted; run the same command again to continue")
 

@@ -17,7 +17,7 @@ _COLUMNS = "{:>8}  {:16}  {:>10}  {:24}  {}"
 def print_asset(output: Output, asset: Asset) -> None:
     """Everything about one asset."""
     if output.json:
-        components = [{"component": type(c).__name__, **_json_values(c)} for c in asset.components]
+        components = [{"component": type(c).__name__, **_layer_of(c), **_json_values(c)} for c in asset.components]
         output.item({"entity_id": asset.entity_id, "components": components})
         return
     properties = asset.of(FilePropertiesComponent)
@@ -70,18 +70,22 @@ async def print_failures(output: Output, failures: AsyncIterator[FailedAnalysis]
 def print_similar(output: Output, found: Sequence[SimilarListed]) -> None:
     """One line for each, with the hashes that matched and the bits in which they differ."""
     for each in found:
-        output.item({**each.listed.__dict__, "distances": each.distances})
+        output.item({**each.listed.__dict__, "distances": each.distances, "is_same": each.is_same})
     if not output.json:
         rows = [
             (
                 str(each.listed.entity_id),
-                " ".join(f"{name}:{bits}" for name, bits in each.distances.items()),
+                "the same file" if each.is_same else " ".join(f"{kind}:{n}" for kind, n in each.distances.items()),
                 each.listed.mime_type or "",
                 each.listed.name or "",
             )
             for each in found
         ]
         output.table(("id", "differs in bits", "type", "name"), rows)
+
+
+def _layer_of(component: Component) -> dict[str, str]:
+    return {"layer": component.layer} if isinstance(component, LayeredComponent) else {}
 
 
 def _json_values(component: Component) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from sqlalchemy import Select, inspect, null, select, tuple_
 
 from dam.core.database import sqlite_file
 from dam.core.exceptions import DamError, PluginUnavailableError
+from dam.core.metadata_systems import chosen_analyzers
+from dam.core.plugin import in_order
 from dam.core.query import listed
 from dam.core.transaction import parts
 from dam.core.world import World
@@ -217,8 +219,11 @@ class FailedAnalysis:
 async def failed_analyses(
     world: World, algorithm: str | None = None, limit: int | None = None, page: int = 1000
 ) -> AsyncIterator[FailedAnalysis]:
-    """Failures by analyzer and entity, page by page; those of analyzers that are gone, too."""
+    """Failures by analyzer and entity, page by page; those of analyzers that are gone, too. Raises ``NoSuchAnalyzerError`` for a
+    name that neither the world nor its record knows."""
     row, properties = DerivationComponent, FilePropertiesComponent
+    if algorithm is not None:
+        await _require_known(world, algorithm)
     name = properties.original_filename if properties in world.components else null()
     query = select(row.entity_id, row.algorithm, row.version, row.failure, row.error, name).where(
         row.status == "failed"
@@ -244,12 +249,21 @@ async def failed_analyses(
         left = None if left is None else left - len(rows)
 
 
+async def _require_known(world: World, algorithm: str) -> None:
+    async with world.reading() as session:
+        recorded = select(DerivationComponent.entity_id).where(DerivationComponent.algorithm == algorithm).limit(1)
+        if await session.scalar(recorded) is None:
+            chosen_analyzers(world, [algorithm])
+
+
 @dataclass(frozen=True)
 class SimilarListed:
-    """A picture like the one asked for: as in a listing, and for each hash that matched the bits that differ."""
+    """A picture like the one asked for: as in a listing, for each hash that matched the bits that differ, and whether it is the
+    same file."""
 
     listed: Listed
     distances: dict[str, int]
+    is_same: bool
 
 
 async def similar_images(
@@ -265,7 +279,9 @@ async def similar_images(
     command = FindSimilarImagesCommand(path, thresholds, Match(match), limit)
     found = await world.dispatch_command(command).get_one_value()
     by_id = {each.entity_id: each for each in await _listed(world, [each.entity_id for each in found])}
-    return [SimilarListed(by_id.get(each.entity_id, Listed(each.entity_id)), each.distances) for each in found]
+    return [
+        SimilarListed(by_id.get(each.entity_id, Listed(each.entity_id)), each.distances, each.is_same) for each in found
+    ]
 
 
 async def write_thumbnail(world: World, entity_id: int, size: int, path: str) -> int:
@@ -276,10 +292,18 @@ async def write_thumbnail(world: World, entity_id: int, size: int, path: str) ->
     _require_pictures(world)
     content = await world.dispatch_command(ThumbnailCommand(entity_id, size)).get_one_value()
     try:
-        await asyncio.to_thread(Path(path).write_bytes, content)
+        await asyncio.to_thread(_write_out, path, content)
     except OSError as e:
         raise NotAFileError(f"{path!r} cannot be written: {e.strerror}") from e
     return len(content)
+
+
+def _write_out(path: str, content: bytes) -> None:
+    if path == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        Path(path).write_bytes(content)
 
 
 def _require_pictures(world: World) -> None:
@@ -338,12 +362,17 @@ def _failing(description: WorldDescription) -> dict[str, str]:
     """Plugins that loaded and cannot be built into the world: name → why."""
     world = World(description.core.model_copy(update={"database_password": None}))  # it is not opened
     failed = {}
-    for report, component in zip(description.plugins, description.components[1:], strict=True):
-        if report.plugin is not None:
-            try:
-                world.add_plugin(report.plugin, component.to_settings(description.base, report.plugin.Settings))
-            except DamError as e:
-                failed[report.name] = e.message
+    parts_of = {
+        report.plugin: (report.name, component)
+        for report, component in zip(description.plugins, description.components[1:], strict=True)
+        if report.plugin is not None
+    }
+    for plugin in in_order(parts_of):
+        name, component = parts_of[plugin]
+        try:
+            world.add_plugin(plugin, component.to_settings(description.base, plugin.Settings))
+        except DamError as e:
+            failed[name] = e.message
     return failed
 
 

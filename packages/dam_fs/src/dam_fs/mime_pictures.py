@@ -30,6 +30,13 @@ def _png(head: bytes, size: int, name: str) -> str:
 
 
 def _bmp(head: bytes, size: int, name: str) -> str | None:
+    if le(head, 0) == 40:  # BITMAPINFOHEADER: one plane, a usual depth and compression, and room for the pixels
+        bits, width, height = le(head, 14, 2), le(head, 4), le(head, 8)
+        plausible = le(head, 12, 2) == 1 and bits in {1, 4, 8, 16, 24, 32} and le(head, 16) <= 3
+        fits = (
+            0 < width < 1 << 16 and 0 < height < 1 << 16 and (le(head, 16) != 0 or size >= width * height * bits // 8)
+        )
+        return "image/bmp" if plausible and fits else None
     return "image/bmp" if le(head, 14) in {12, 16, 40, 52, 56, 64, 108, 124} else None
 
 

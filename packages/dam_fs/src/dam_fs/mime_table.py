@@ -89,10 +89,27 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (2048, b"PCD_", "image/x-photo-cd"),
     (0, b"\x80\xe8\0\0", "image/x-pixar"),
     (0, b"P7 332", "image/x-xv-thumbnail"),
+    (0, b"\x28\0\0\0", "image/bmp"),  # without its file header, as in resources of programs
     *((0, b"P" + letter, "image/x-portable-floatmap") for letter in (b"f", b"F", b"H")),
     (4, b"\0\0\0\7", "image/x-xwindowdump"),
     (128, b"DICM", "application/dicom"),
     (36, b"acsp", "application/vnd.iccprofile"),
+    # Films
+    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "application/mxf"),
+    (0, b"nut/multimedia container\0", "video/x-nut"),
+    *((0, b"BIK" + letter, "video/vnd.radgamettools.bink") for letter in (b"b", b"f", b"g", b"h", b"i")),
+    *(
+        (0, b"KB2" + letter, "video/vnd.radgamettools.bink")
+        for letter in (b"a", b"d", b"f", b"g", b"h", b"i", b"j", b"k")
+    ),
+    (0, b"SMK2", "video/vnd.radgamettools.smacker"),
+    (0, b"SMK4", "video/vnd.radgamettools.smacker"),
+    (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d", "video/x-wtv"),
+    (0, b"NSVf\0", "video/x-nsv"),
+    (0, b"\x1f\x07\x00\x3f", "video/dv"),
+    (0, b"\x1f\x07\x00\xbf", "video/dv"),
+    (0, b"BBCD\0\0\0\0", "video/x-dirac"),
+    (0, b"\x84\x10\xff\xff\xff\xff", "video/x-roq"),
     # Sound
     (0, b"ID3", "audio/mpeg"),
     (0, b"\xff", "audio/mpeg"),

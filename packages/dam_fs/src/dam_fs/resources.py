@@ -111,7 +111,7 @@ class FileOperationsResource:
 def _put(storage: Storage, content: bytes) -> str:
     key = hashlib.sha256(content).hexdigest()
     length = storage.length(key)
-    if length == len(content):
+    if length == len(content) and _read(storage, key) == content:
         storage.publish([], found=[key])  # whoever put it there may not have flushed its name yet
         return key
     staged = storage.stage()
@@ -123,6 +123,11 @@ def _put(storage: Storage, content: bytes) -> str:
         staged.abandon()
         raise
     return key
+
+
+def _read(storage: Storage, key: str) -> bytes:
+    with storage.open(key) as stream:
+        return stream.read()
 
 
 def storage_folder(settings: FsSettings, database_url: str) -> str:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.stream import Stream
 
     from dam.analysis.blob import Blob
 
-__all__ = ["UnreadableSoundError", "open_media", "properties", "tracks"]
+__all__ = ["UnreadableSoundError", "open_media", "positive", "properties", "stated_duration", "tracks"]
 
 AUDIO_FORMATS = (
     "aac,ac3,ac4,aiff,amr,amrnb,amrwb,ape,asf,au,caf,dsf,dts,dtshd,eac3,flac,iff,loas,matroska,mlp,mov,mp3,mpc,mpc8,ogg,"
@@ -54,8 +55,17 @@ ASF_CODECS = {"160": "wmav1", "161": "wmav2", "162": "wmapro", "163": "wmalossle
 """FFmpeg's names for the format tags, as tinytag writes them."""
 
 
-_FRAME_COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})|VBRI.{10}(.{4})", re.DOTALL)
-"""The lowest flag of a Xing header says that the number of frames follows."""
+_FRAME_COUNT = re.compile(
+    rb"(?:Xing|Info)\0\0\0(?:[\x03\x07\x0b\x0f](.{4})(.{4})|[\x01\x05\x09\x0d](.{4}))|VBRI.{6}(.{4})(.{4})", re.DOTALL
+)
+"""Numbers of frames and bytes: of a Xing header the lowest flag says that there is the one, the next that there is the other; a
+VBRI header has the bytes first."""
+
+TAG_BYTES = 65_536
+"""Room for tags behind the sound."""
+
+DENIED = 0.05
+"""A file that is longer or shorter than its first frame says by more than this share was cut or joined since."""
 
 
 class UnreadableSoundError(ValueError):
@@ -114,10 +124,10 @@ def tracks(container: InputContainer, blob: Blob) -> list[AudioTrack]:
 def _track(stream: AudioStream, extent: Extent) -> AudioTrack:
     context: AudioCodecContext | None = stream.codec_context
     if context is None:  # a codec that FFmpeg does not know
-        return AudioTrack(stream.index, None, _positive(extent.seconds), None, None, None)
+        return AudioTrack(stream.index, None, positive(extent.seconds), None, None, None)
     codec = context.codec.canonical_name
     rate = context.sample_rate * (DSD_SAMPLES if codec.startswith("dsd_") else 1)
-    seconds, bit_rate = _positive(extent.seconds), _whole(_positive(extent.bits_per_second))
+    seconds, bit_rate = positive(extent.seconds), _whole(positive(extent.bits_per_second))
     return AudioTrack(stream.index, codec, seconds, _whole(rate), _whole(context.channels), bit_rate)
 
 
@@ -127,15 +137,16 @@ def _stated(container: InputContainer, stream: AudioStream, blob: Blob) -> Exten
     bit_rate = _stated_bit_rate(container, stream)
     if "mp3" in formats and (seconds := _stated_by_mpeg(blob, stream)):
         return Extent(seconds, bit_rate)
-    seconds = _stated_duration(container, stream)
+    seconds = stated_duration(container, stream)
     return Extent(seconds, bit_rate, is_certain=seconds is not None and formats.isdisjoint(WITHOUT_DURATION))
 
 
-def _stated_duration(container: InputContainer, stream: AudioStream) -> float | None:
+def stated_duration(container: InputContainer, stream: Stream) -> float | None:
+    """Seconds: the stream's own, or else the file's."""
     own = None
     if stream.duration is not None and stream.time_base is not None:
-        own = _positive(float(stream.duration * stream.time_base))
-    return own or (None if container.duration is None else _positive(container.duration / av.time_base))
+        own = positive(float(stream.duration * stream.time_base))
+    return own or (None if container.duration is None else positive(container.duration / av.time_base))
 
 
 def _stated_bit_rate(container: InputContainer, stream: AudioStream) -> float | None:
@@ -148,17 +159,23 @@ def _stated_bit_rate(container: InputContainer, stream: AudioStream) -> float | 
 def _stated_by_mpeg(blob: Blob, stream: AudioStream) -> float | None:
     """What the first frame of MPEG audio says of those that follow: a Xing, Info or VBRI header behind the ID3 tag.
 
-    FFmpeg knows it too, but rounds to tenths of a second.
+    FFmpeg knows it too, but rounds to tenths of a second, and believes what the length of the file denies.
     """
+    start = 0
     with blob.open() as file:
         head = file.read(10)
         if head.startswith(b"ID3") and len(head) == 10:
-            size = sum((part & 0x7F) << 7 * (3 - place) for place, part in enumerate(head[6:]))
-            file.seek(10 + size)
+            start = 10 + sum((part & 0x7F) << 7 * (3 - place) for place, part in enumerate(head[6:]))
+            file.seek(start)
             head = b""
         head += file.read(4096)
     found = _FRAME_COUNT.search(head)
-    frames = int.from_bytes(found[1] or found[2], "big") if found else 0
+    if found is None:
+        return None
+    frames = int.from_bytes(found[1] or found[3] or found[5], "big")
+    size = int.from_bytes(found[2] or found[4] or b"", "big")
+    if size and abs(blob.size - start - size) > DENIED * size + TAG_BYTES:
+        return None
     rate = stream.codec_context.sample_rate
     return frames * (1152 if rate >= 32000 else 576) / rate if frames and rate else None
 
@@ -193,10 +210,11 @@ def _as_tinytag_sees_it(blob: Blob) -> AudioTrack | None:
     codec_name = ASF_CODECS.get(codec.rstrip('"'))
     bit_rate = None if found.bitrate is None else found.bitrate * 1000
     rate, channels = _whole(found.samplerate), _whole(found.channels)
-    return AudioTrack(0, codec_name, _positive(found.duration), rate, channels, _whole(_positive(bit_rate)))
+    return AudioTrack(0, codec_name, positive(found.duration), rate, channels, _whole(positive(bit_rate)))
 
 
-def _positive(number: float | None) -> float | None:
+def positive(number: float | None) -> float | None:
+    """``None`` for what is no duration, rate or size."""
     return number if number is not None and math.isfinite(number) and number > 0 else None
 
 

@@ -7,12 +7,16 @@ open for minus one second is left out. Names and meanings: CIPA DC-008 (Exif 3.0
 from __future__ import annotations
 
 import math
+import os
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from dam_media_image.facts import Camera, Position, Shot
-from dam_media_image.picture import ORIENTATION, opened
+from dam_media_image.picture import ORIENTATION, TURNED, opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,27 +25,52 @@ if TYPE_CHECKING:
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 MAKE, MODEL, DATE_TIME = 0x010F, 0x0110, 0x0132
-EXPOSURE, F_NUMBER, ISO, ISO_SPEED = 0x829A, 0x829D, 0x8827, 0x8833
+EXPOSURE, F_NUMBER = 0x829A, 0x829D
+ISO, STANDARD_SENSITIVITY, RECOMMENDED_EXPOSURE, ISO_SPEED = 0x8827, 0x8831, 0x8832, 0x8833
 ORIGINAL, DIGITIZED = 0x9003, 0x9004
 OFFSET, OFFSET_ORIGINAL, OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
 SUBSECONDS, SUBSECONDS_ORIGINAL, SUBSECONDS_DIGITIZED = 0x9290, 0x9291, 0x9292
 FOCAL_LENGTH, LENS_MODEL = 0x920A, 0xA434
 
-_DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _LONGEST = 255
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LONGEST_EXIF = 16 << 20
+LONGEST_EXPOSURE, LARGEST_F_NUMBER, LONGEST_LENS = 10_000_000.0, 1000.0, 100_000.0  # seconds, none, millimetres
+SEE_ELSEWHERE = 65535  # an ISO that does not fit into its field: the next one has it
 
 
 def shot(blob: Blob) -> Shot:
     """When, with what, how and where a picture was taken, as its EXIF has it."""
     picture = blob.once(opened)
     try:
-        exif = picture.getexif()
-        main: Mapping[int, Any] = dict(exif)
+        exif = _exif(picture, blob)
+        main: dict[int, Any] = dict(exif)
         taken, place = dict(exif.get_ifd(EXIF_IFD)), dict(exif.get_ifd(GPS_IFD))
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  Pillow's readers of broken metadata raise whatever they like; it is as good as none
         return Shot(Camera(), None)
+    if TURNED in picture.info:
+        main[ORIENTATION] = picture.info[TURNED]
     return Shot(_camera(main, taken), _position(place))
+
+
+def _exif(picture: Image.Image, blob: Blob) -> Image.Exif:
+    """Of a PNG without decoding it, which Pillow would do to see whether there is any behind the pixels."""
+    if picture.format != "PNG" or "exif" in picture.info or "Raw profile type exif" in picture.info:
+        return picture.getexif()
+    exif = Image.Exif()
+    with blob.open() as file:
+        file.seek(len(PNG_SIGNATURE))
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf" and length <= LONGEST_EXIF:
+                exif.load(file.read(length))
+                break
+            file.seek(length + 4, os.SEEK_CUR)
+    return exif
 
 
 def _camera(main: Mapping[int, Any], taken: Mapping[int, Any]) -> Camera:
@@ -53,22 +82,24 @@ def _camera(main: Mapping[int, Any], taken: Mapping[int, Any]) -> Camera:
         make=_text(main.get(MAKE)),
         model=_text(main.get(MODEL)),
         lens=_text(taken.get(LENS_MODEL)),
-        exposure_seconds=_positive(taken.get(EXPOSURE)),
-        f_number=_positive(taken.get(F_NUMBER)),
+        exposure_seconds=_positive(taken.get(EXPOSURE), LONGEST_EXPOSURE),
+        f_number=_positive(taken.get(F_NUMBER), LARGEST_F_NUMBER),
         iso=_iso(taken),
-        focal_length_mm=_positive(taken.get(FOCAL_LENGTH)),
+        focal_length_mm=_positive(taken.get(FOCAL_LENGTH), LONGEST_LENS),
         orientation=turned if isinstance(turned, int) and 1 <= turned <= 8 else None,
     )
 
 
 def _moment(main: Mapping[int, Any], taken: Mapping[int, Any]) -> tuple[datetime | None, int | None]:
-    """When it was taken, else when it was digitised, else what the file calls its date."""
-    for source, date, subseconds, offset in (
-        (taken, ORIGINAL, SUBSECONDS_ORIGINAL, OFFSET_ORIGINAL),
-        (taken, DIGITIZED, SUBSECONDS_DIGITIZED, OFFSET_DIGITIZED),
-        (main, DATE_TIME, SUBSECONDS, OFFSET),
-    ):
-        if moment := _datetime(source.get(date), taken.get(subseconds)):
+    """When it was taken, else when it was digitised. The date of the file is that of its last change, and only counts where a
+    camera has signed and nothing else is told: old ones write no other."""
+    dates = [
+        (taken.get(ORIGINAL), SUBSECONDS_ORIGINAL, OFFSET_ORIGINAL),
+        (taken.get(DIGITIZED), SUBSECONDS_DIGITIZED, OFFSET_DIGITIZED),
+        (main.get(DATE_TIME) if main.get(MAKE) else None, SUBSECONDS, OFFSET),
+    ]
+    for date, subseconds, offset in dates:
+        if moment := _datetime(date, taken.get(subseconds)):
             return moment, _offset(taken.get(offset))
     return None, None
 
@@ -80,7 +111,7 @@ def _datetime(value: object, subseconds: object) -> datetime | None:
     fraction = (_text(subseconds) or "0").strip()
     microsecond = int(fraction[:6].ljust(6, "0")) if fraction.isdecimal() and fraction.isascii() else 0
     try:
-        return datetime(*map(int, found.groups()), microsecond)  # type: ignore[call-arg,arg-type]  # noqa: DTZ001  a camera's clock
+        return datetime(*map(int, found.groups("0")), microsecond)  # type: ignore[call-arg,arg-type]  # noqa: DTZ001  a camera's clock
     except ValueError:
         return None
 
@@ -95,11 +126,12 @@ def _offset(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     """Without what cameras fill fields up with. Bytes are Latin-1 where they are not UTF-8."""
-    if isinstance(value, bytes):
-        value = _decoded(value)
-    if not isinstance(value, str):
+    text = _decoded(value) if isinstance(value, bytes) else value
+    if not isinstance(text, str):
         return None
-    return value.partition("\0")[0].strip()[:_LONGEST] or None
+    with suppress(UnicodeEncodeError):  # Pillow takes everything for Latin-1, and many cameras write UTF-8
+        text = _decoded(text.encode("latin-1"))
+    return text.partition("\0")[0].strip()[:_LONGEST] or None
 
 
 def _decoded(value: bytes) -> str:
@@ -119,19 +151,21 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _positive(value: object) -> float | None:
+def _positive(value: object, most: float = math.inf) -> float | None:
+    """EXIF writes the largest number that its field holds for what is infinite or not known."""
     number = _number(value)
-    return number if number is not None and number > 0 else None
+    return number if number is not None and 0 < number <= most else None
 
 
 def _iso(taken: Mapping[int, Any]) -> int | None:
-    number = _positive(taken.get(ISO)) or _positive(taken.get(ISO_SPEED))
-    return int(number) if number is not None and number < 1 << 31 else None
+    numbers = (_positive(taken.get(tag)) for tag in (ISO, ISO_SPEED, RECOMMENDED_EXPOSURE, STANDARD_SENSITIVITY))
+    number = next((n for n in numbers if n is not None and n != SEE_ELSEWHERE), None)
+    return int(number) if number is not None and 1 <= number < 1 << 31 else None
 
 
 def _position(place: Mapping[int, Any]) -> Position | None:
-    latitude = _degrees(place.get(2), place.get(1), "S", 90)
-    longitude = _degrees(place.get(4), place.get(3), "W", 180)
+    latitude = _degrees(place.get(2), place.get(1), ("N", "S"), 90)
+    longitude = _degrees(place.get(4), place.get(3), ("E", "W"), 180)
     if (
         latitude is None or longitude is None or (latitude, longitude) == (0, 0)
     ):  # what devices write that know no position
@@ -142,12 +176,15 @@ def _position(place: Mapping[int, Any]) -> Position | None:
     return Position(latitude, longitude, altitude)
 
 
-def _degrees(value: object, side: object, negative: str, most: float) -> float | None:
-    """Degrees, minutes and seconds as one signed number."""
-    if not isinstance(value, tuple) or not 1 <= len(value) <= 3:
+def _degrees(value: object, side: object, sides: tuple[str, str], most: float) -> float | None:
+    """Degrees, minutes and seconds as one signed number; nothing where it is not told on which side of zero they are."""
+    where = (_text(side) or "").upper()[:1]
+    if where not in sides or not isinstance(value, tuple) or not 1 <= len(value) <= 3:
         return None
-    parts = [_number(part) for part in value]
-    degrees = sum(((part or 0.0) / 60.0**i for i, part in enumerate(parts)), 0.0)
-    if parts[0] is None or not 0 <= degrees <= most:
+    parts = [part for part in map(_number, value) if part is not None]
+    if len(parts) < len(value) or any(not 0 <= part < 60 for part in parts[1:]):
         return None
-    return -degrees if (_text(side) or "").upper().startswith(negative) else degrees
+    degrees = sum(part / 60.0**i for i, part in enumerate(parts))
+    if not 0 <= degrees <= most:
+        return None
+    return -degrees if where == sides[1] else degrees

@@ -1,6 +1,5 @@
 """Commands of the picture plugin."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,7 +14,12 @@ class HashImageCommand(AnalysisCommand[None]):
 
 @dataclass
 class ReadImageHeaderCommand(AnalysisCommand[None]):
-    """Reads width, height and frames of one stored picture."""
+    """Reads width and height of one stored picture."""
+
+
+@dataclass
+class ReadFramesCommand(AnalysisCommand[None]):
+    """Counts the frames of one stored animation."""
 
 
 @dataclass
@@ -37,10 +41,14 @@ class Match(StrEnum):
 
 @dataclass(frozen=True)
 class SimilarImage:
-    """A picture that is like the one asked for: ``distances`` holds, for each hash that matched, the bits that differ."""
+    """A picture that is like the one asked for: ``distances`` holds, for each hash that matched, the bits that differ.
+
+    ``is_same`` says that it is the very file.
+    """
 
     entity_id: int
     distances: dict[str, int]
+    is_same: bool = False
 
 
 @dataclass
@@ -48,21 +56,21 @@ class FindSimilarImagesCommand(BaseCommand[list[SimilarImage], None]):
     """Pictures of the world that are like the one at ``path``, the most alike first.
 
     ``thresholds`` are the bits in which a hash may differ, by the hash's name (``phash``, ``ahash``, ``dhash``). The picture
-    need not be in the world; if it is, it is among the results, at distance 0. Raises ``NotAPictureError``.
+    need not be in the world; if it is, it is the first result. Raises ``NotAPictureError``, ``UndecodablePictureError`` or
+    ``FlatPictureError``.
     """
 
     path: str
     thresholds: dict[str, int] = field(default_factory=dict)
     match: Match = Match.ANY
     limit: int | None = None
-    without: Sequence[int] = ()
 
 
 @dataclass
 class ThumbnailCommand(BaseCommand[bytes, None]):
     """The WebP thumbnail of a stored picture, of at most ``size`` pixels each way: kept when it was made before, else made now.
 
-    Raises ``NotAPictureError`` or ``NoSuchEntityError``.
+    Raises ``NotAPictureError``, ``UndecodablePictureError`` or ``NoSuchEntityError``.
     """
 
     entity_id: int

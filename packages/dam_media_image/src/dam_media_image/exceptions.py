@@ -9,6 +9,13 @@ class NotAPictureError(DamError):
     code = "DAM601"
 
 
+class UndecodablePictureError(DamError):
+    """The picture is damaged, too much for the limits of a worker, or of a format whose library is not installed; the message
+    says which."""
+
+    code = "DAM604"
+
+
 class InvalidThresholdError(DamError):
     """A threshold or a way to match is not known; write a number of bits from 0 to 64, and any, two or all."""
 

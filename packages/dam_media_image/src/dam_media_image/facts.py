@@ -13,17 +13,16 @@ class Frames(NamedTuple):
 
 
 class Header(NamedTuple):
-    """Width and height in pixels as stored, before any orientation; frames where there is more than one."""
+    """Width and height in pixels as stored, before any orientation."""
 
     width: int
     height: int
-    frames: Frames | None
 
 
 class Hashes(NamedTuple):
-    """Three 64-bit hashes, the first bit the most significant one."""
+    """64-bit hashes, the first bit the most significant one. There is no perceptual one where it would be noise."""
 
-    perceptual: int
+    perceptual: int | None
     average: int
     difference: int
 

@@ -10,7 +10,6 @@ N. Krawetz, "Looks Like It" (2011) and "Kind of Like That" (2013), hackerfactor.
 
 from __future__ import annotations
 
-import math
 import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ STRIP_PIXELS, STRIP_ROWS = (
 )  # about as many at once, and at least: a product then stays in the processor's cache
 BLOCK = 4  # columns at once: their weights reach over nearly the same pixels
 PRECISION = 22  # fractional bits of Pillow's weights: all sums are whole numbers below 2 ** 53, and exact
-FLAT = 4  # shades between the darkest and the brightest of 32 x 32 pixels: below it hashes mean nothing
+FLAT = 4  # shades between the darkest and the brightest of 32 x 32 pixels: below it all hashes mean nothing
 NOISE = 1e-6  # a frequency that is so near the median is on the one side or the other by rounding errors alone
 UNDECIDED = 2  # bits of a pHash that may be noise: the two frequencies in the middle can be equal in any picture
 FAST_PIXELS = 512  # width and height that the fast algorithm needs at least
@@ -55,17 +54,22 @@ def fast_hashes(blob: Blob) -> Hashes | None:
 
 def hashes_of(pixels: Pixels) -> Hashes | None:
     """``pixels``: uint8 of (height, width)."""
-    perceptual, average, difference = shrunk(np.ascontiguousarray(pixels))
-    spectrum = _COSINES @ perceptual.astype(np.float64) @ _COSINES.T
-    median = np.median(spectrum)
-    undecided = np.count_nonzero(np.abs(spectrum - median) < NOISE)
-    if int(perceptual.max()) - int(perceptual.min()) < FLAT or undecided > UNDECIDED:
+    small, average, difference = shrunk(np.ascontiguousarray(pixels))
+    if int(small.max()) - int(small.min()) < FLAT:
         return None
     return Hashes(
-        _bits(spectrum > median),
+        _perceptual(small),
         _bits(average > average.mean()),
         _bits(difference[:, 1:] > difference[:, :-1]),
     )
+
+
+def _perceptual(small: Pixels) -> int | None:
+    """Of a picture that is its own mirror image half of the frequencies are zero, or what rounding makes of it: noise."""
+    spectrum = _COSINES @ small.astype(np.float64) @ _COSINES.T
+    median = np.median(spectrum)
+    undecided = np.count_nonzero(np.abs(spectrum - median) < NOISE)
+    return None if undecided > UNDECIDED else _bits(spectrum > median)
 
 
 def _bits(pattern: Pixels) -> int:
@@ -84,8 +88,8 @@ def shrunk(pixels: Pixels) -> tuple[Pixels, Pixels, Pixels]:
         for first, last, low, high, weights in _blocks(width):
             np.matmul(strip[:, low:high], weights, out=across[top : top + rows, first:last])
     across = _rounded(across)
-    tall = _rounded(_weights(height, 32).T.astype(np.float64) @ across[:, :32])
-    short = _rounded(_weights(height, 8).T.astype(np.float64) @ across[:, 32:])
+    tall = _rounded(_weights(height, 32).T @ across[:, :32])
+    short = _rounded(_weights(height, 8).T @ across[:, 32:])
     return tall.astype(np.uint8), short[:, :8].astype(np.uint8), short[:, 8:].astype(np.uint8)
 
 
@@ -95,10 +99,10 @@ def _rounded(sums: Pixels) -> Pixels:
     return shades
 
 
-@lru_cache(64)
+@lru_cache(16)
 def _blocks(length: int) -> list[tuple[int, int, int, int, Pixels]]:
     """Columns that are multiplied together, and only with the pixels that their weights reach: float64 of those by these."""
-    weights = np.concatenate([_weights(length, width) for width in WIDTHS], 1).astype(np.float64)
+    weights = np.concatenate([_weights(length, width) for width in WIDTHS], 1)
     found = []
     for first in range(0, sum(WIDTHS), BLOCK):
         last = min(first + BLOCK, sum(WIDTHS))
@@ -108,29 +112,25 @@ def _blocks(length: int) -> list[tuple[int, int, int, int, Pixels]]:
     return found
 
 
-@lru_cache(64)
+@lru_cache(16)
 def _weights(length: int, target: int) -> Pixels:
-    """Pillow's integer weights: int64 of (length, target). After ``precompute_coeffs`` in its Resample.c."""
+    """Pillow's integer weights: float64 of (length, target). After ``precompute_coeffs`` in its Resample.c."""
     scale = length / target
     stretch = max(scale, 1.0)
     support = 3.0 * stretch
-    weights = np.zeros((length, target), np.int64)
-    for i in range(target):
-        centre = (i + 0.5) * scale
-        low, high = max(0, int(centre - support + 0.5)), min(length, int(centre + support + 0.5))
-        row = [_lanczos((x - centre + 0.5) / stretch) for x in range(low, high)]
-        total = 0.0
-        for value in row:  # one after the other: sum() adds more exactly from Python 3.12 on, and Pillow does not
-            total += value
-        for j, value in enumerate(row):
-            scaled = value / total * (1 << PRECISION)
-            weights[low + j, i] = int(scaled - 0.5) if scaled < 0 else int(scaled + 0.5)
-    return weights
+    centres = (np.arange(target) + 0.5) * scale
+    first = np.maximum((centres - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centres + support + 0.5).astype(np.int64), length)
+    places = first[:, None] + np.arange(int((last - first).max()))
+    reached = places < last[:, None]
+    shares = np.where(reached, _lanczos((places - centres[:, None] + 0.5) / stretch), 0.0)
+    shares /= np.cumsum(shares, 1)[:, -1:]  # one after the other, as Pillow adds
+    scaled = shares * (1 << PRECISION)
+    weights = np.zeros((target, length))
+    weights[np.nonzero(reached)[0], places[reached]] = np.trunc(scaled + np.copysign(0.5, scaled))[reached]
+    return np.ascontiguousarray(weights.T)
 
 
-def _lanczos(x: float) -> float:
-    return _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0
-
-
-def _sinc(x: float) -> float:
-    return 1.0 if x == 0 else math.sin(math.pi * x) / (math.pi * x)
+def _lanczos(x: Pixels) -> Pixels:
+    inside: Pixels = np.where((x >= -3.0) & (x < 3.0), np.sinc(x) * np.sinc(x / 3), 0.0)
+    return inside

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 if TYPE_CHECKING:
     from dam.analysis.blob import Blob
@@ -24,6 +25,8 @@ Pixels: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
 
 _FIRST = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 ORIENTATION = 0x0112
+TURNED = "dam_orientation"  # in a picture's info: the orientation that Pillow applies while it decodes
+WHITE_OF_16_BITS = 65280.0  # so that the upper byte is the shade
 
 
 class MissingDecoderError(Exception):
@@ -31,8 +34,8 @@ class MissingDecoderError(Exception):
 
     def __init__(self, media_type: str, library: str) -> None:
         super().__init__(
-            f"{media_type} needs {library}, which is not installed; 'python -m pip install {library}' where dam is, "
-            "then 'dam-cli reprocess --failed'"
+            f"{media_type} needs {library}, which is not installed; where dam is installed, 'uv pip install {library}' or "
+            f"'python -m pip install {library}', then 'dam-cli reprocess --failed'"
         )
 
 
@@ -43,25 +46,48 @@ def opened(blob: Blob) -> Image.Image:
     if blob.media_type == "image/jxl":
         return _jxl(blob)
     try:
-        return Image.open(blob.path, formats=_DRAWINGS.get(blob.media_type) or _formats())
+        picture = Image.open(blob.path, formats=_DRAWINGS.get(blob.media_type) or _formats())
     except UnidentifiedImageError as e:
         raise OSError(f"no {blob.media_type} that Pillow can read") from e
+    if isinstance(picture, TiffImageFile):  # decoding turns it, and forgets that it did
+        picture.info[TURNED] = picture.tag_v2.get(ORIENTATION)
+    return picture
+
+
+def stored_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height before any orientation is applied; of a TIFF Pillow tells those after it."""
+    width, height = picture.size
+    return (height, width) if picture.info.get(TURNED) in (5, 6, 7, 8) else (width, height)
 
 
 def grey(blob: Blob) -> Pixels:
     """The first frame as people see it, in shades of grey: uint8 of (height, width), transparency over white, upright."""
     picture = blob.once(opened)
-    return upright(np.asarray(flattened(in_eight_bits(picture)).convert("L")), orientation(picture))
+    return upright(np.asarray(_shades(picture)), orientation(picture))
+
+
+def _shades(picture: Image.Image) -> Image.Image:
+    if picture.mode == "LAB":  # of which the first band is the lightness
+        return picture.getchannel(0)
+    return flattened(in_eight_bits(picture)).convert("L")
 
 
 def in_eight_bits(picture: Image.Image) -> Image.Image:
     """With 256 shades, where there are more: Pillow itself would make everything white that is not nearly black."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    shades = np.asarray(picture).astype(np.float64)
-    most = float(shades.max(initial=0))
-    scale = 255 if picture.mode == "F" and most <= 1 else 1 if most <= 255 and picture.mode != "I;16" else 1 / 256
-    return Image.fromarray(np.clip(shades * scale, 0, 255).astype(np.uint8))
+    shades = np.nan_to_num(np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    white = _white(picture.mode, float(shades.max(initial=0)))
+    return Image.fromarray(np.clip(shades * (255 / white), 0, 255).astype(np.uint8))
+
+
+def _white(mode: str, most: float) -> float:
+    """The value that is white: one in fractions, the largest of its width in whole numbers, else the brightest there is."""
+    if mode == "F":
+        return max(most, 1.0)
+    if mode.startswith("I;16") or 255 < most <= 65535:
+        return WHITE_OF_16_BITS
+    return max(most, 255.0)
 
 
 def flattened(picture: Image.Image) -> Image.Image:
@@ -75,9 +101,13 @@ def flattened(picture: Image.Image) -> Image.Image:
 
 
 def orientation(picture: Image.Image) -> int:
-    """1 to 8 as EXIF numbers them; 1 where there is none, or none that can be read."""
+    """1 to 8 as EXIF numbers them, of pixels as they are decoded; 1 where there is none, or none that can be read."""
+    if TURNED in picture.info:
+        return 1
     try:
         found = picture.getexif().get(ORIENTATION, 1)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  Pillow's readers of broken metadata raise whatever they like; the pixels are fine
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
@@ -123,4 +153,4 @@ def _jxl(blob: Blob) -> Image.Image:
     if pixels.dtype != np.uint8:
         scale = 255 / np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 255
         pixels = np.clip(pixels * scale, 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels.squeeze())
+    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)

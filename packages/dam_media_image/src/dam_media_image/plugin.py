@@ -5,7 +5,12 @@ from dam.core.world import World
 from dam_fs.plugin import FsPlugin
 from dam_media_image import models
 from dam_media_image.settings import ImageSettings, ImageSettingsComponent
-from dam_media_image.systems.analysis_systems import camera_components, hash_analyzer, header_components
+from dam_media_image.systems.analysis_systems import (
+    camera_components,
+    frame_components,
+    hash_analyzer,
+    header_components,
+)
 from dam_media_image.systems.similarity_systems import find_similar_images
 from dam_media_image.systems.thumbnail_systems import make_thumbnail
 
@@ -30,7 +35,7 @@ class ImagePlugin(Plugin):
             models.ThumbnailComponent,
         ):
             world.register_component(component)
-        for analyzer in (hash_analyzer(world), header_components, camera_components):
+        for analyzer in (hash_analyzer(world), header_components, frame_components, camera_components):
             world.register_analyzer(analyzer)
         world.register_system(find_similar_images)
         world.register_system(make_thumbnail)

@@ -5,15 +5,25 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms
 
 from dam_media_image.facts import Thumbnail
-from dam_media_image.picture import in_eight_bits, opened
+from dam_media_image.picture import in_eight_bits, opened, orientation
 
 if TYPE_CHECKING:
     from dam.analysis.blob import Blob
 
 QUALITY = 80
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What EXIF's orientations ask for."""
 
 
 def thumbnail(blob: Blob, size: int) -> Thumbnail:
@@ -22,15 +32,18 @@ def thumbnail(blob: Blob, size: int) -> Thumbnail:
         picture.draft("RGB", (2 * size, 2 * size))  # JPEG decoders shrink by powers of two for nothing
         small = _shown(picture)
         small.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        upright = ImageOps.exif_transpose(small)
+        turn = TURNS.get(orientation(picture))
+        shown = small if turn is None else small.transpose(turn)
         content = BytesIO()
-        upright.save(content, "WEBP", quality=QUALITY)
-        return Thumbnail(content.getvalue(), *upright.size)
+        shown.save(content, "WEBP", quality=QUALITY)
+        return Thumbnail(content.getvalue(), *shown.size)
 
 
 def _shown(picture: Image.Image) -> Image.Image:
-    """In colours that WebP has; the orientation stays with it."""
+    """In colours that WebP has."""
+    if picture.mode == "LAB":
+        return ImageCms.profileToProfile(
+            picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     plain = in_eight_bits(picture)
-    shown = plain.convert("RGBA" if plain.has_transparency_data else "RGB")
-    shown.info["exif"] = picture.info.get("exif", b"")
-    return shown
+    return plain.convert("RGBA" if plain.has_transparency_data else "RGB")

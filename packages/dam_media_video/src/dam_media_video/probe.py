@@ -6,15 +6,15 @@ not fragmented, AVI); a count of the packets, for all else. Of a film too long t
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from dam_media_audio.probe import open_media, tracks
+from dam_media_audio.probe import open_media, positive, stated_duration, tracks
+from dam_media_image import by_hachoir
+from dam_media_image.picture import MissingDecoderError
 from dam_media_video import swf
 from dam_media_video.facts import Film, Pictures, SoundTrack
 
@@ -41,6 +41,8 @@ DEVIATION = 0.1
 """Where a file's own count of frames and its duration differ by more than this share, the packets are counted."""
 
 FLASH = "application/vnd.adobe.flash.movie"
+
+MP4 = frozenset({"video/3gpp", "video/3gpp2", "video/mp4", "video/quicktime"})
 
 BARE = frozenset(
     {"av1", "dirac", "dnxhd", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu", "vc1", "vvc"}
@@ -82,8 +84,8 @@ def _opened(blob: Blob) -> InputContainer:
 
 
 def _drawn(stage: swf.Stage) -> Pictures:
-    seconds = _positive(stage.frames / stage.rate if stage.rate else None)
-    return Pictures(stage.width, stage.height, stage.frames or None, _positive(stage.rate), seconds)
+    seconds = positive(stage.frames / stage.rate if stage.rate else None)
+    return Pictures(stage.width, stage.height, stage.frames or None, positive(stage.rate), seconds)
 
 
 def _pictures(blob: Blob) -> Pictures | None:
@@ -93,31 +95,41 @@ def _pictures(blob: Blob) -> Pictures | None:
         stream = next(moving, None)
         if stream is None:
             return None
-        width, height = _size(stream)
+        width, height = _size(stream) or _size_by_hachoir(blob) or (None, None)
         return Pictures(width, height, *_frames(container, stream))
 
 
-def _size(stream: VideoStream) -> tuple[int | None, int | None]:
+def _size(stream: VideoStream) -> tuple[int, int] | None:
     context: VideoCodecContext | None = stream.codec_context
     if context is None or min(context.width, context.height) <= 0:  # a codec that FFmpeg does not know, or a cut file
-        return None, None
+        return None
     return context.width, context.height
+
+
+def _size_by_hachoir(blob: Blob) -> tuple[int, int] | None:
+    """Of a film of the MP4 family that says its size where FFmpeg does not look, in the header of the track."""
+    if blob.media_type not in MP4:
+        return None
+    try:
+        return by_hachoir.size_of_film(blob)
+    except (MissingDecoderError, OSError):
+        return None
 
 
 def _frames(container: InputContainer, stream: VideoStream) -> tuple[int | None, float | None, float | None]:
     """Number, frames per second, seconds."""
-    stated = _stated_duration(container, stream)
+    stated = stated_duration(container, stream)
     if stream.frames > 0 and stated is not None:
         # An edit list may show somewhat fewer than there are: their number by the seconds shown would be too fast.
         rate = float(stream.average_rate or stream.frames / stated)
         if abs(stream.frames - rate * stated) <= max(1, DEVIATION * stream.frames):
-            return stream.frames, _positive(rate), stated
+            return stream.frames, positive(rate), stated
     untimed = container.format.name in BARE and not stream.codec_context.framerate
     number, seconds = _number_and_seconds(_count(container, stream), stated)
     known = number if 0 < number < 1 << 63 else None  # a header that lies can make it more than a database takes
     if untimed or not seconds:
         return known, None, None
-    return known, _positive(number / seconds), seconds
+    return known, positive(number / seconds), seconds
 
 
 def _number_and_seconds(counted: Counted, stated: float | None) -> tuple[int, float | None]:
@@ -128,13 +140,6 @@ def _number_and_seconds(counted: Counted, stated: float | None) -> tuple[int, fl
         return round(counted.frames / counted.share), stated
     seconds = stated or counted.seconds / counted.share
     return round(counted.frames * seconds / counted.seconds), seconds
-
-
-def _stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
-    own = None
-    if stream.duration is not None and stream.time_base is not None:
-        own = _positive(float(stream.duration * stream.time_base))
-    return own or (None if container.duration is None else _positive(container.duration / av.time_base))
 
 
 def _count(container: InputContainer, stream: VideoStream) -> Counted:
@@ -172,8 +177,4 @@ def _seconds(stream: VideoStream, frames: int, times: list[int], ticks: int) -> 
         return None
     if times and times[1] > times[0] and frames > 1:
         ticks = round((times[1] - times[0]) * frames / (frames - 1))
-    return _positive(float(ticks * stream.time_base))
-
-
-def _positive(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) and number > 0 else None
+    return positive(float(ticks * stream.time_base))

@@ -41,14 +41,13 @@ F = TypeVar("F")
 
 @dataclass
 class Analysis:
-    """What one analyzer found in one blob: facts, or why there are none. ``again`` says that it had looked before."""
+    """What one analyzer found in one blob: facts, or why there are none."""
 
     analyzer: Analyzer[Any]
     facts: Any = None
     error: str | None = None
     failure: str | None = None  # its kind, as in DerivationComponent
     input_digest: bytes | None = None
-    again: bool = False
 
     def fail(self, kind: str, error: str) -> None:
         """The facts do not count, whatever they are."""
@@ -150,32 +149,60 @@ def _analysis(analyzer: Analyzer[Any], found: object, work: Work) -> Analysis:
 async def record(transaction: WorldTransaction, found: Iterable[tuple[int, Sequence[Analysis]]]) -> None:
     """Writes facts and their provenance. Facts that do not become components are recorded as a failure.
 
-    Where an algorithm looked again, what it wrote before and does not find any more goes; a failure takes nothing.
+    Where an algorithm, or one that it replaces, looked before, what that wrote and is not found any more goes; a failure takes
+    nothing.
     """
-    facts: list[tuple[int, list[Component]]] = []
-    outdated: dict[type[Component], set[int]] = {}
-    silent: dict[tuple[type[LayeredComponent], str], set[int]] = {}
-    for entity_id, analyses in found:
-        for analysis in analyses:
-            components: list[Component] = []
-            if analysis.error is None:
-                try:
-                    components = _components(analysis)
-                except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
-                    analysis.fail("error", f"{type(e).__name__}: {e}"[:500])
-            if analysis.again and analysis.error is None:
-                for cls in _outdated(analysis.analyzer, components):
-                    outdated.setdefault(cls, set()).add(entity_id)
-                for layered, layer in _silent(components):
-                    silent.setdefault((layered, layer), set()).add(entity_id)
-            said = [component for component in components if not _says_nothing(component)]
-            facts.append((entity_id, [*said, _derivation(analysis)]))
-    for cls, entity_ids in outdated.items():
-        await transaction.remove_components(cls, sorted(entity_ids))
-    for (layered, layer), entity_ids in silent.items():
-        await transaction.remove_layer(layered, layer, sorted(entity_ids))
-    for entity_id, components in facts:
-        transaction.add(entity_id, *components)
+    each = [(entity_id, analysis) for entity_id, analyses in found for analysis in analyses]
+    if not each:
+        return
+    analyzers = {analysis.analyzer.algorithm.name: analysis.analyzer for _, analysis in each}
+    looked = await recorded(transaction.session, sorted({entity_id for entity_id, _ in each}), analyzers.values())
+    facts = [(entity_id, analysis, _made(analysis)) for entity_id, analysis in each]
+    gone = Gone()
+    for entity_id, analysis, components in facts:
+        if analysis.error is None and any((entity_id, name) in looked for name in analysis.analyzer.names):
+            gone.note(entity_id, analysis.analyzer, components)
+    await gone.remove(transaction)
+    for entity_id, analysis, components in facts:
+        said = [component for component in components if not _says_nothing(component)]
+        transaction.add(entity_id, *said, _derivation(analysis))
+
+
+def _made(analysis: Analysis) -> list[Component]:
+    """The components of its facts; where they cannot be made it fails."""
+    if analysis.error is not None:
+        return []
+    try:
+        return _components(analysis)
+    except Exception as e:  # noqa: BLE001  a plugin's mistake is this analysis's error and nobody else's
+        analysis.fail("error", f"{type(e).__name__}: {e}"[:500])
+        return []
+
+
+class Gone:
+    """What earlier looks have left and new ones do not find any more, so that each kind goes in one statement."""
+
+    def __init__(self) -> None:
+        self._components: dict[type[Component], set[int]] = {}
+        self._layers: dict[tuple[type[LayeredComponent], str], set[int]] = {}
+        self._algorithms: dict[tuple[str, ...], set[int]] = {}
+
+    def note(self, entity_id: int, analyzer: Analyzer[Any], components: Sequence[Component]) -> None:
+        for cls in _outdated(analyzer, components):
+            self._components.setdefault(cls, set()).add(entity_id)
+        for silent in _silent(components):
+            self._layers.setdefault(silent, set()).add(entity_id)
+        if analyzer.replaces:
+            self._algorithms.setdefault(analyzer.replaces, set()).add(entity_id)
+
+    async def remove(self, transaction: WorldTransaction) -> None:
+        for cls, entity_ids in self._components.items():
+            await transaction.remove_components(cls, sorted(entity_ids))
+        for (layered, layer), entity_ids in self._layers.items():
+            await transaction.remove_layer(layered, layer, sorted(entity_ids))
+        for names, entity_ids in self._algorithms.items():
+            of_names = DerivationComponent.algorithm.in_(names)
+            await transaction.remove_components(DerivationComponent, sorted(entity_ids), of_names)
 
 
 def _outdated(analyzer: Analyzer[Any], components: Sequence[Component]) -> Iterator[type[Component]]:
@@ -230,7 +257,7 @@ Recorded = Mapping[tuple[int, str], tuple[int, bytes | None, bytes | None]]
 
 async def recorded(session: AsyncSession, entity_ids: Sequence[int], analyzers: Iterable[Analyzer[Any]]) -> Recorded:
     """What these analyzers have left on record; one statement for a thousand entities."""
-    row, names = DerivationComponent, [a.algorithm.name for a in analyzers]
+    row, names = DerivationComponent, [name for a in analyzers for name in a.names]
     found: dict[tuple[int, str], tuple[int, bytes | None, bytes | None]] = {}
     for part in parts(entity_ids):
         query = select(row.entity_id, row.algorithm, row.version, row.parameters_digest, row.input_digest).where(
@@ -258,21 +285,22 @@ async def analyse_entities(
     analyzers: Sequence[Analyzer[Any]],
     *,
     depth: int = 0,
-    force: bool = False,
+    repeat: bool = False,
+    missing: bool = False,
 ) -> EntitiesAnalysed:
     """Reads where the bytes are, computes, then writes: nothing is locked while files are decoded.
 
-    What is on record for the same bytes and version is not computed again unless ``force``. Content that cannot be reached
-    is a failure of each analyzer that wants it.
+    What is on record for the same bytes and version is not computed again unless ``repeat``. Content that cannot be reached
+    is a failure of each analyzer that wants it, and so is having none where that is ``missing``.
     """
     sources = await world.contents.sources(entity_ids, depth)
     async with world.reading() as session:
-        known: Recorded = {} if force else await recorded(session, entity_ids, analyzers)
+        known: Recorded = {} if repeat else await recorded(session, entity_ids, analyzers)
     work: dict[int, Work] = {}
     found: list[tuple[int, Sequence[Analysis]]] = []
     with tempfile.TemporaryDirectory(prefix="dam-") as folder:
         for entity_id, ways in sources.items():
-            wanting = [a for a in analyzers if (a.wants(ways[0].media_type or "") if ways else force)]
+            wanting = [a for a in analyzers if (a.wants(ways[0].media_type or "") if ways else missing)]
             if wanting := due(wanting, entity_id, ways[0].digest if ways else None, known) if wanting else []:
                 try:
                     way, path = await asyncio.to_thread(_local, ways, os.path.join(folder, str(entity_id)))
@@ -324,10 +352,6 @@ async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]
             fail_all(analyses, why)
             return await in_halves([one], write, give_up)
 
-        looked = await recorded(transaction.session, [entity_id for entity_id, _ in found], world.analyses)
-        for entity_id, analyses in found:
-            for analysis in analyses:
-                analysis.again = (entity_id, analysis.analyzer.algorithm.name) in looked
         await in_halves(found, write, give_up)
     return sum(analysis.error is not None for _, analyses in found for analysis in analyses)
 

@@ -28,6 +28,12 @@ class Analyzer(Generic[F]):
     produces: tuple[type[Component], ...]
     stage: Enum | None = None
     command: type[AnalysisCommand[None]] | None = None
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its algorithm's name, and those that it replaces."""
+        return self.algorithm.name, *self.replaces
 
     def wants(self, media_type: str) -> bool:
         return any(fnmatchcase(media_type, pattern) for pattern in self.accepts)
@@ -41,6 +47,7 @@ def analyzer(
     produces: tuple[type[Component], ...],
     stage: Enum | None = None,
     command: type[AnalysisCommand[None]] | None = None,
+    replaces: tuple[str, ...] = (),
 ) -> Callable[[Callable[[F], Iterable[Component]]], Analyzer[F]]:
     """Declares an analyzer around the function that turns its result into components.
 
@@ -48,11 +55,14 @@ def analyzer(
     ``stage`` it runs when an asset is added, on the bytes just read; with one, when the stage reaches the entity. ``command``
     makes it available for one entity on request. ``accepts`` are media types, with ``*`` as a wildcard.
 
+    ``replaces`` names algorithms whose facts these are written over, in worlds that had such an analyzer before; what they
+    left on record goes.
+
     A layer without any value is a source that says nothing: no row is written, and an earlier one of that layer goes.
     """
 
     def declare(components: Callable[[F], Iterable[Component]]) -> Analyzer[F]:
-        return Analyzer(algorithm, compute, components, accepts, produces, stage, command)
+        return Analyzer(algorithm, compute, components, accepts, produces, stage, command, replaces)
 
     return declare
 

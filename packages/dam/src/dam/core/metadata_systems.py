@@ -34,7 +34,7 @@ async def metadata_extraction_system(
 @system(on_command=ReprocessCommand)
 async def reprocess(cmd: ReprocessCommand, world: World) -> AsyncGenerator[EntitiesAnalysed, None]:
     """Analyzer by analyzer, in the order of entities; each batch commits by itself."""
-    for analyzer in _chosen(world, cmd.algorithms):
+    for analyzer in chosen_analyzers(world, cmd.algorithms):
         after = 0
         while not cmd.stop.is_set():
             wanted = select(Entity.id).where(Entity.id > after, *_conditions(analyzer, cmd.which))
@@ -42,11 +42,13 @@ async def reprocess(cmd: ReprocessCommand, world: World) -> AsyncGenerator[Entit
                 batch = list(await session.scalars(wanted.order_by(Entity.id).limit(BATCH)))
             if not batch:
                 break
-            yield await analyse_entities(world, batch, [analyzer], force=cmd.which is not Which.STALE)
+            repeat = cmd.which is not Which.STALE
+            yield await analyse_entities(world, batch, [analyzer], repeat=repeat, missing=cmd.which is Which.FAILED)
             after = batch[-1]
 
 
-def _chosen(world: World, names: Sequence[str]) -> list[Analyzer[Any]]:
+def chosen_analyzers(world: World, names: Sequence[str]) -> list[Analyzer[Any]]:
+    """Those of these names, or all. Raises ``NoSuchAnalyzerError``."""
     known = {analyzer.algorithm.name: analyzer for analyzer in world.analyses}
     for name in names:
         if name not in known:

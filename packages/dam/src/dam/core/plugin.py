@@ -99,23 +99,21 @@ def told(error: Exception) -> str:
 
 
 def in_order(plugins: Iterable[type[Plugin]]) -> list[type[Plugin]]:
-    """Each behind those that it requires. Raises ``PluginError`` where one is missing, or two require each other."""
+    """Each behind those that it requires and that are there. Raises ``PluginError`` where two require each other."""
     chosen = dict.fromkeys(plugins)
-    if missing := [line for plugin in chosen for line in lacking(plugin, chosen)]:
-        raise PluginError("\n".join(missing))
+    present = {plugin: [each for each in plugin.requires if each in chosen] for plugin in chosen}
     try:
-        return list(TopologicalSorter({plugin: plugin.requires for plugin in chosen}).static_order())
+        return list(TopologicalSorter(present).static_order())
     except CycleError as e:
         circle = " requires ".join(distribution_of(plugin) for plugin in reversed(e.args[1]))
         raise PluginError(f"these plugins can't be put in order: {circle}; one of them has to do without") from e
 
 
-def lacking(plugin: type[Plugin], present: Collection[type[Plugin]]) -> list[str]:
-    """A line if the plugin requires others that are not there, and how to go on."""
-    absent = [distribution_of(required) for required in plugin.requires if required not in present]
-    names = " and ".join(absent)
-    return [f"plugin {distribution_of(plugin)} requires {names}; add {names} to the plugins of the world"] * bool(
-        absent
+def lacking(plugin: type[Plugin], present: Collection[type[Plugin]]) -> str | None:
+    """What a plugin requires that is not there, and how to go on."""
+    names = " and ".join(distribution_of(required) for required in plugin.requires if required not in present)
+    return (
+        f"plugin {distribution_of(plugin)} requires {names}; add {names} to the plugins of the world" if names else None
     )
 
 

@@ -205,12 +205,14 @@ class WorldTransaction:
         await self.session.run_sync(self._begin)
         await self.session.execute(update(cls).where(*conditions).values(**values, run_id=self.run.id))
 
-    async def remove_components(self, cls: type[Component], entity_ids: Sequence[int]) -> None:
-        """Removes every component of that class from these entities."""
+    async def remove_components(
+        self, cls: type[Component], entity_ids: Sequence[int], *conditions: ColumnElement[bool]
+    ) -> None:
+        """Removes every component of that class, or those that meet the conditions, from these entities."""
         await self.flush()
         await self.session.run_sync(self._begin)
         for part in parts(entity_ids):
-            await self.session.execute(delete(cls).where(cls.entity_id.in_(part)))
+            await self.session.execute(delete(cls).where(cls.entity_id.in_(part), *conditions))
 
     async def remove_layer(self, cls: type[LayeredComponent], layer: str, entity_ids: Sequence[int]) -> None:
         """Takes one source's word back; the effective rows follow."""

@@ -76,7 +76,7 @@ class World:
             return
         check_plugin_class(cls)
         if missing := lacking(cls, self.plugins):
-            raise PluginError(*missing)
+            raise PluginError(missing)
         settings = _settings_for(cls, settings)
         instance = cls() if isinstance(plugin, type) else plugin
         self.plugins[cls] = instance
@@ -290,7 +290,7 @@ def _command_handler(analyzer: Analyzer[Any], command: type[AnalysisCommand[None
             async with cmd.open_stream(world) as stream:
                 await analyse_stream(world, cmd.entity_id, stream, [analyzer])
         else:
-            await analyse_entities(world, [cmd.entity_id], [analyzer], depth=cmd.depth, force=True)
+            await analyse_entities(world, [cmd.entity_id], [analyzer], depth=cmd.depth, repeat=True, missing=True)
 
     analyse_one.__annotations__["cmd"] = command
     setattr(analyse_one, ORIGIN, analyzer.components)

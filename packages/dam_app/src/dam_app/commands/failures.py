@@ -29,6 +29,7 @@ def failures(
         from dam_app.services import failed_analyses
 
         if not await print_failures(output, failed_analyses(world, algorithm, limit)):
-            output.note(f"no analysis failed in world {world.name!r}")
+            what = f"no analysis by {algorithm}" if algorithm else "no analysis"
+            output.note(f"{what} failed in world {world.name!r}")
 
     in_world(Globals.of(ctx, json=json), work)

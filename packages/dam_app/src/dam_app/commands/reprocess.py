@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 def reprocess(
     ctx: typer.Context,
     algorithms: Annotated[
-        list[str] | None, typer.Argument(metavar="ALGORITHM", help="Analyzers, by name; all unless given.")
+        list[str] | None,
+        typer.Argument(metavar="ALGORITHM", help="Analyzers, by name; with --stale or --failed all, unless given."),
     ] = None,
     stale: Annotated[
         bool, typer.Option("--stale", help="What was never analysed, or by another version or with other settings.")

@@ -24,6 +24,7 @@ def show(
     """Show every component of entities."""
 
     async def work(output: Output, world: "World") -> int:
+        from dam.core.exceptions import NoSuchEntityError
         from dam_app.exits import Exit
         from dam_app.render import print_asset
         from dam_app.services import describe_entities
@@ -33,7 +34,8 @@ def show(
             print_asset(output, asset)
         missing = sorted(set(ids) - {asset.entity_id for asset in found})
         for entity_id in missing:
-            output.error(f"there is no entity {entity_id} in world {world.name!r}; 'dam-cli ls' lists what there is")
+            text = f"there is no entity {entity_id} in world {world.name!r}; 'dam-cli ls' lists what there is"
+            output.error(text, code=NoSuchEntityError.code)
         return Exit.DONE if not missing else Exit.SOME_FAILED if found else Exit.NOTHING_FOUND
 
     in_world(Globals.of(ctx, json=json), work)

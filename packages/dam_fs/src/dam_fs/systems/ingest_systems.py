@@ -345,7 +345,7 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
             location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
             affected = (location.entity_id.in_(restored), location.storage_type == StorageType.CAS)
             await transaction.update_components(location, *affected, condition=LocationCondition.OK)
-        await _record_once(transaction, world, items, ids)
+        await _record_once(transaction, items, ids)
         for item, outcome in zip(items, outcomes, strict=True):
             outcome.analyses_failed = sum(analysis.error is not None for analysis in item.analyses)
         if added := [owner.entity_id for owner in owners if owner.created]:
@@ -367,19 +367,12 @@ def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copie
     transaction.add(entity_id, place, OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns))
 
 
-async def _record_once(
-    transaction: WorldTransaction, world: World, items: Sequence[Item], entity_ids: Sequence[int]
-) -> None:
+async def _record_once(transaction: WorldTransaction, items: Sequence[Item], entity_ids: Sequence[int]) -> None:
     """Equal files bring equal analyses: the first one counts, and it takes the place of what is on record."""
     found: dict[tuple[int, str], Analysis] = {}
     for item, entity_id in zip(items, entity_ids, strict=True):
         for analysis in item.analyses:
             found.setdefault((entity_id, analysis.analyzer.algorithm.name), analysis)
-    if not found:
-        return
-    on_record = await recorded(transaction.session, sorted({entity_id for entity_id, _ in found}), world.analyses)
-    for key, analysis in found.items():
-        analysis.again = key in on_record
     await record(transaction, [(entity_id, [analysis]) for (entity_id, _), analysis in found.items()])
 
 

@@ -8,8 +8,8 @@ from dam.core.analyzers import Analyzer, analyzer
 from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.models.core.base_component import EMBEDDED, Component
-from dam_media_image.commands import HashImageCommand, ReadCameraFactsCommand, ReadImageHeaderCommand
-from dam_media_image.facts import Hashes, Header, Shot
+from dam_media_image.commands import HashImageCommand, ReadCameraFactsCommand, ReadFramesCommand, ReadImageHeaderCommand
+from dam_media_image.facts import Frames, Hashes, Header, Shot
 from dam_media_image.models import (
     CameraComponent,
     FlatPictureComponent,
@@ -71,11 +71,18 @@ PICTURES = (
 MEASURED = (*PICTURES, "image/emf", "image/wmf", "image/x-eps", "image/x-xcf")
 """What has a width and a height: also drawings, whose points are taken for pixels, and what hachoir reads."""
 
+ANIMATED = ("image/apng", "image/avif", "image/gif", "image/webp")
+"""What may have frames. Pages of a TIFF and layers of a PSD are frames to Pillow, too, and do not move."""
+
+HASHED = (*PICTURES, "video/x-flc", "video/x-fli")
+"""What has hashes and thumbnails: also films of which Pillow decodes the first frame."""
+
 HASHES = (ImagePerceptualPHashComponent, ImagePerceptualAHashComponent, ImagePerceptualDHashComponent)
 
 _EXACT = Algorithm("dam_media_image.perceptual_hashes", version=1)
 _FAST = Algorithm("dam_media_image.fast_perceptual_hashes", version=1)
 _HEADER = Algorithm("dam_media_image.header", version=1)
+_FRAMES = Algorithm("dam_media_image.frames", version=1)
 _CAMERA = Algorithm("dam_media_image.camera", version=1)
 _STAGE = SystemStage.METADATA_EXTRACTION
 
@@ -83,22 +90,24 @@ _STAGE = SystemStage.METADATA_EXTRACTION
 @analyzer(
     _EXACT,
     compute=ref("dam_media_image.phash:hashes"),
-    accepts=PICTURES,
+    accepts=HASHED,
     produces=(*HASHES, FlatPictureComponent),
     command=HashImageCommand,
+    replaces=(_FAST.name,),
 )
 def hash_components(hashes: Hashes | None) -> Iterable[Component]:
     if hashes is None:
         return [FlatPictureComponent()]
-    return [component.of(value) for component, value in zip(HASHES, hashes, strict=True)]
+    return [component.of(value) for component, value in zip(HASHES, hashes, strict=True) if value is not None]
 
 
 fast_hash_components = analyzer(
     _FAST,
     compute=ref("dam_media_image.phash:fast_hashes"),
-    accepts=PICTURES,
+    accepts=HASHED,
     produces=(*HASHES, FlatPictureComponent),
     command=HashImageCommand,
+    replaces=(_EXACT.name,),
 )(hash_components.components)
 """The same from a smaller picture; a world has the one or the other."""
 
@@ -107,13 +116,24 @@ fast_hash_components = analyzer(
     _HEADER,
     compute=ref("dam_media_image.header:header"),
     accepts=MEASURED,
-    produces=(ImageDimensionsComponent, FramePropertiesComponent),
+    produces=(ImageDimensionsComponent,),
     stage=_STAGE,
     command=ReadImageHeaderCommand,
 )
 def header_components(header: Header) -> Iterable[Component]:
     yield ImageDimensionsComponent(width_pixels=header.width, height_pixels=header.height)
-    if frames := header.frames:
+
+
+@analyzer(
+    _FRAMES,
+    compute=ref("dam_media_image.frames:frames"),
+    accepts=ANIMATED,
+    produces=(FramePropertiesComponent,),
+    stage=_STAGE,
+    command=ReadFramesCommand,
+)
+def frame_components(frames: Frames | None) -> Iterable[Component]:
+    if frames is not None:
         yield FramePropertiesComponent(
             frame_count=frames.number, frames_per_second=frames.rate, duration_seconds=frames.duration
         )

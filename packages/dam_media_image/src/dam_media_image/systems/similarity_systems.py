@@ -1,24 +1,45 @@
 """Pictures that are alike."""
 
 import asyncio
+import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping
+import stat
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, Select, column, func, literal, select, type_coerce, values
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Select,
+    Subquery,
+    case,
+    column,
+    func,
+    literal,
+    select,
+    type_coerce,
+    union,
+    union_all,
+    values,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.core.analysis import Work
 from dam.core.query import listed
 from dam.core.system_params import WorldSession
 from dam.core.systems import system
-from dam.core.transaction import parts
 from dam.core.world import World
 from dam.models.entity import Entity
 from dam_fs.mime import HEAD_BYTES, media_type
+from dam_fs.models import ContentHashSha256Component
 from dam_media_image.commands import FindSimilarImagesCommand, SimilarImage
 from dam_media_image.distance import bits_that_differ
-from dam_media_image.exceptions import FlatPictureError, InvalidThresholdError, NotAPictureError
+from dam_media_image.exceptions import (
+    FlatPictureError,
+    InvalidThresholdError,
+    NotAPictureError,
+    UndecodablePictureError,
+)
 from dam_media_image.facts import Hashes
 from dam_media_image.hamming import Range, expected_share, ranges, rotated, signed
 from dam_media_image.models import (
@@ -41,31 +62,50 @@ RANGE_COST = 100  # hashes that can be judged in the time that one range takes: 
 
 @system(on_command=FindSimilarImagesCommand)
 async def find_similar_images(cmd: FindSimilarImagesCommand, world: World, session: WorldSession) -> list[SimilarImage]:
-    """Ranks by how many hashes match, then by how near they are."""
+    """Ranks by how many hashes match, then by how near they are; all of it in the database, however many match."""
     thresholds = {kind: cmd.thresholds.get(kind, DEFAULT_THRESHOLD) for kind in KINDS}
     if wrong := [f"{kind}={bits}" for kind, bits in cmd.thresholds.items() if kind not in KINDS or not 0 <= bits <= 64]:
         raise InvalidThresholdError(f"{', '.join(wrong)}: a threshold of {', '.join(KINDS)} is a number from 0 to 64")
+    if cmd.limit is not None and cmd.limit < 0:
+        raise InvalidThresholdError(f"limit={cmd.limit}: at most so many pictures, so it is 0 or more")
     hashes = await _hashes_of_file(world, cmd.path)
-    found: dict[int, dict[str, int]] = {}
-    for kind, value in zip(KINDS, hashes, strict=True):
-        async for entity_id, distance in near(session, KINDS[kind], value, thresholds[kind]):
-            found.setdefault(entity_id, {})[kind] = distance
-    matching = {i: distances for i, distances in found.items() if len(distances) >= cmd.match.needed}
-    shown = await _listed(session, world, sorted(matching))
-    ranked = sorted((SimilarImage(i, matching[i]) for i in shown), key=_rank)
-    return ranked[: cmd.limit]
+    same = await _same(session, cmd.path)
+    values = {kind: value for kind, value in zip(KINDS, hashes, strict=True) if value is not None}
+    matches = [
+        select(each.c.entity_id, literal(kind).label("kind"), each.c.bits)
+        for kind, value in values.items()
+        for each in [await near(session, KINDS[kind], value, thresholds[kind])]
+    ]
+    needed = min(cmd.match.needed, len(values))
+    ranking = _ranking(union_all(*matches).subquery(), needed, same).where(listed(world.components)).limit(cmd.limit)
+    return [
+        SimilarImage(
+            entity_id,
+            {kind: bits for kind, bits in zip(KINDS, found, strict=True) if bits is not None},
+            is_same=entity_id == same,
+        )
+        for entity_id, *found in await session.execute(ranking)
+    ]
 
 
-async def near(
-    session: AsyncSession, component: type[PerceptualHash], value: int, distance: int
-) -> AsyncIterator[tuple[int, int]]:
-    """Every entity whose hash differs from ``value`` in at most ``distance`` bits, and in how many."""
-    seen: set[int] = set()
-    for statement in await _statements(session, component, value, distance):
-        for entity_id, bits in await session.execute(statement):
-            if entity_id not in seen:
-                seen.add(entity_id)
-                yield entity_id, bits
+def _ranking(matches: Any, needed: int, same: int | None) -> Any:
+    """Entities, ``same`` before all others. There is a column for each kind of hash: the bits that differ, where it matched."""
+    per_kind = [func.max(case((matches.c.kind == kind, matches.c.bits))).label(kind) for kind in KINDS]
+    count, nearness = func.count().label("count"), func.avg(matches.c.bits).label("nearness")
+    found = select(matches.c.entity_id, count, nearness, *per_kind).group_by(matches.c.entity_id).subquery()
+    return (
+        select(found.c.entity_id, *(found.c[kind] for kind in KINDS))
+        .join(Entity, Entity.id == found.c.entity_id)
+        .where(found.c["count"] >= needed)
+        .order_by(
+            case((found.c.entity_id == same, 0), else_=1), found.c["count"].desc(), found.c.nearness, found.c.entity_id
+        )
+    )
+
+
+async def near(session: AsyncSession, component: type[PerceptualHash], value: int, distance: int) -> Subquery:
+    """Every entity whose hash differs from ``value`` in at most ``distance`` ``bits``, once, as something to select from."""
+    return union(*await _statements(session, component, value, distance)).subquery()
 
 
 async def _statements(
@@ -90,13 +130,13 @@ async def _statements(
 
 
 def _scan(component: type[PerceptualHash], value: int, distance: int) -> Select[int, int]:
-    bits = bits_that_differ(_rotation(component, 0), signed(value))
+    bits = bits_that_differ(_rotation(component, 0), signed(value)).label("bits")
     return select(component.entity_id, bits).where(bits <= distance)
 
 
 def _search(component: type[PerceptualHash], rotation: int, value: int, distance: int, near_chunk: CTE) -> Any:
     """Rotating changes no distance, so what stands in the index is enough to judge."""
-    bits = bits_that_differ(_rotation(component, rotation), signed(rotated(value, rotation)))
+    bits = bits_that_differ(_rotation(component, rotation), signed(rotated(value, rotation))).label("bits")
     return _within(select(component.entity_id, bits), component, rotation, near_chunk).where(bits <= distance)
 
 
@@ -113,24 +153,25 @@ def _rotation(component: type[PerceptualHash], rotation: int) -> Any:
 
 def _table(found: list[Range]) -> CTE:
     low, high = column("low", BigInteger), column("high", BigInteger)
-    return values(low, high, name="near_chunk").data([tuple(each) for each in found]).cte("near_chunk")
+    return values(low, high).data([tuple(each) for each in found]).cte()
 
 
-async def _listed(session: AsyncSession, world: World, entity_ids: list[int]) -> list[int]:
-    """Those that listings show."""
-    shown: list[int] = []
-    for part in parts(entity_ids):
-        shown += await session.scalars(select(Entity.id).where(Entity.id.in_(part), listed(world.components)))
-    return shown
+async def _same(session: AsyncSession, path: str) -> int | None:
+    """The entity that is this very file."""
+    content = ContentHashSha256Component
+    digest = await asyncio.to_thread(_digest, path)
+    return await session.scalar(select(content.entity_id).where(content.hash_value == digest))
 
 
-def _rank(similar: SimilarImage) -> tuple[int, float, int]:
-    distances = similar.distances.values()
-    return -len(distances), sum(distances) / len(distances), similar.entity_id
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _examined(path: str) -> tuple[int, str]:
     """Length and media type."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # whoever opens a pipe may wait for ever
+        raise NotAPictureError(f"{path!r} is no regular file; name a picture")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         return size, media_type(file.read(HEAD_BYTES), size, os.path.basename(path))
@@ -147,7 +188,7 @@ async def _hashes_of_file(world: World, path: str) -> Hashes:
         raise NotAPictureError(f"{path!r} is {kind}, which is no picture that can be hashed")
     ((analysis,),) = await world.analyses.run([Work(os.path.abspath(path), size, kind, [analyzer], shown=path)])
     if analysis.error is not None:
-        raise NotAPictureError(f"{path!r} cannot be hashed: {analysis.error}")
+        raise UndecodablePictureError(f"{path!r} cannot be hashed: {analysis.error}")
     if analysis.facts is None:
         raise FlatPictureError(
             f"{path!r} is of one shade, and like every other picture that is; there is nothing to find"

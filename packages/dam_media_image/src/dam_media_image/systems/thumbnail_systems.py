@@ -1,6 +1,7 @@
 """Thumbnails: made when somebody wants one, and kept in the store."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -18,10 +19,10 @@ from dam.models.core.base_component import Component
 from dam.models.entity import Entity
 from dam_fs.resources import FileOperationsResource
 from dam_media_image.commands import ThumbnailCommand
-from dam_media_image.exceptions import NotAPictureError
+from dam_media_image.exceptions import NotAPictureError, UndecodablePictureError
 from dam_media_image.facts import Thumbnail
 from dam_media_image.models import ThumbnailComponent
-from dam_media_image.systems.analysis_systems import PICTURES
+from dam_media_image.systems.analysis_systems import HASHED
 
 VERSION = 1
 MIME_TYPE = "image/webp"
@@ -64,7 +65,7 @@ async def _kept(world: World, files: FileOperationsResource, cmd: ThumbnailComma
         content = await asyncio.to_thread(_read, files, found.content_identifier)
     except OSError:
         return None
-    return content if len(content) == found.size_bytes else None
+    return content if hashlib.sha256(content).hexdigest() == found.content_identifier else None
 
 
 def _read(files: FileOperationsResource, key: str) -> bytes:
@@ -87,7 +88,7 @@ async def _made(world: World, cmd: ThumbnailCommand) -> Thumbnail:
     except OSError as e:
         raise NotAPictureError(f"the content of entity {cmd.entity_id} cannot be reached: {e.strerror}") from e
     if analysis.error is not None:
-        raise NotAPictureError(f"entity {cmd.entity_id} has no thumbnail: {analysis.error}")
+        raise UndecodablePictureError(f"entity {cmd.entity_id} has no thumbnail: {analysis.error}")
     thumbnail: Thumbnail = analysis.facts
     return thumbnail
 
@@ -108,6 +109,6 @@ def _thumbnailer(size: int) -> Analyzer[Thumbnail]:
     return analyzer(
         Algorithm("dam_media_image.thumbnail", VERSION, (("size", size),)),
         compute=ref("dam_media_image.thumbnail:thumbnail"),
-        accepts=PICTURES,
+        accepts=HASHED,
         produces=(ThumbnailComponent,),
     )(components)

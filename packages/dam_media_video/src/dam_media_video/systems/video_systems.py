@@ -12,7 +12,12 @@ from dam_media_image.models import FramePropertiesComponent, ImageDimensionsComp
 from dam_media_video.commands import MeasureStillCommand, ReadVideoPropertiesCommand
 from dam_media_video.facts import Film, Size
 
-MOVING_PICTURES = ("video/*", "application/vnd.adobe.flash.movie", "application/vnd.rn-realmedia")
+MOVING_PICTURES = (
+    "video/*",
+    "application/mxf",
+    "application/vnd.adobe.flash.movie",
+    "application/vnd.rn-realmedia",
+)
 """Media types. A RealMedia file may have sound alone; an Ogg file of unknown content is for the audio plugin to look at."""
 
 STILLS = (
