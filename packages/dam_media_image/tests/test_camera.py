@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from dam.analysis.blob import Blob
@@ -160,6 +160,17 @@ def test_what_stands_behind_the_pixels_of_a_png_is_read_without_decoding_them(
 
     monkeypatch.setattr(PngImageFile, "load", decoded)
     assert read(path).camera.make == "Leica"
+
+
+def test_exif_that_imagemagick_wrapped_is_unwrapped(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Google"
+    content = exif.tobytes()
+    wrapped = PngInfo()
+    wrapped.add_text("Raw profile type exif", f"\nExif\n{len(content):8}\n{content.hex()}\n0123456\n", zip=True)
+    path = tmp_path / "a.png"
+    Image.new("L", (8, 8)).save(path, pnginfo=wrapped)
+    assert read(path).camera.make == "Google"
 
 
 def test_a_lack_of_memory_is_not_taken_for_a_lack_of_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

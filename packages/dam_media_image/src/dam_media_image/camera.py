@@ -35,6 +35,7 @@ FOCAL_LENGTH, LENS_MODEL = 0x920A, 0xA434
 _DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _LONGEST = 255
+RAW_PROFILE = "Raw profile type exif"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST_EXIF = 16 << 20
 LONGEST_EXPOSURE, LARGEST_F_NUMBER, LONGEST_LENS = 10_000_000.0, 1000.0, 100_000.0  # seconds, none, millimetres
@@ -59,9 +60,12 @@ def shot(blob: Blob) -> Shot:
 
 def _exif(picture: Image.Image, blob: Blob) -> Image.Exif:
     """Of a PNG without decoding it, which Pillow would do to see whether there is any behind the pixels."""
-    if picture.format != "PNG" or "exif" in picture.info or "Raw profile type exif" in picture.info:
+    if picture.format != "PNG" or "exif" in picture.info:
         return picture.getexif()
     exif = Image.Exif()
+    if profile := picture.info.get(RAW_PROFILE):
+        exif.load(_unhexed(profile))
+        return exif
     with blob.open() as file:
         file.seek(len(PNG_SIGNATURE))
         while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
@@ -71,6 +75,12 @@ def _exif(picture: Image.Image, blob: Blob) -> Image.Exif:
                 break
             file.seek(length + 4, os.SEEK_CUR)
     return exif
+
+
+def _unhexed(profile: str) -> bytes:
+    """What ImageMagick wraps EXIF into: a name, a length, and as many bytes in hexadecimal. What stands behind them is padding."""
+    _, _, length, digits = profile.split("\n", 3)
+    return bytes.fromhex("".join(digits.split())[: 2 * int(length)])
 
 
 def _camera(main: Mapping[int, Any], taken: Mapping[int, Any]) -> Camera:

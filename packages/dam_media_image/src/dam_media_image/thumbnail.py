@@ -42,8 +42,9 @@ def thumbnail(blob: Blob, size: int) -> Thumbnail:
 def _shown(picture: Image.Image) -> Image.Image:
     """In colours that WebP has."""
     if picture.mode == "LAB":
-        return ImageCms.profileToProfile(
-            picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        to_colours = ImageCms.buildTransform(
+            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
         )
+        return to_colours.apply(picture)
     plain = in_eight_bits(picture)
     return plain.convert("RGBA" if plain.has_transparency_data else "RGB")
