@@ -78,7 +78,7 @@ def _exif(picture: Image.Image, blob: Blob) -> Image.Exif:
 
 
 def _unhexed(profile: str) -> bytes:
-    """What ImageMagick wraps EXIF into: a name, a length, and as many bytes in hexadecimal. What stands behind them is padding."""
+    """What ImageMagick wraps EXIF into: a name, a length, as many bytes in hexadecimal, and what is padding."""
     _, _, length, digits = profile.split("\n", 3)
     return bytes.fromhex("".join(digits.split())[: 2 * int(length)])
 
