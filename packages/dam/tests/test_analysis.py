@@ -134,13 +134,13 @@ class Desk:
 
     make_world: MakeWorld
     folder: Path
-    database: Path | None = None
+    database_url: str | None = None
 
     async def world(self, *analyzers: Analyzer[Any]) -> World:
         """A world with these analyzers; the second one sees what the first one left."""
-        components = () if self.database else (Place, WordCount, Word, Title)
-        world = await self.make_world(components=components, analyzers=analyzers, database=self.database)
-        self.database = Path(world.database_files[0])
+        components = () if self.database_url else (Place, WordCount, Word, Title)
+        world = await self.make_world(components=components, analyzers=analyzers, database_url=self.database_url)
+        self.database_url = world.config.database_url
         world.register_opener(Place, places)
         return world
 

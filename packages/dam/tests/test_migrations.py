@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, make_url, text
 
+from dam.core.databases import connect
 from dam.core.exceptions import MigrationNeededError, SchemaTooNewError
 from dam.core.migrations import RevisionTree, context_options
 from dam.core.plugin import Plugin
@@ -74,20 +74,20 @@ def make_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePlugin:
     return make
 
 
-def world_of(file: Path, *plugins: type[Plugin]) -> World:
-    world = World(WorldConfig(name="photos", database_url=f"sqlite+aiosqlite:///{file}"))
+def world_of(database_url: str, *plugins: type[Plugin]) -> World:
+    world = World(WorldConfig(name="photos", database_url=database_url))
     register_core_systems(world)
     for plugin in plugins:
         world.add_plugin(plugin)
     return world
 
 
-def tables(file: Path) -> set[str]:
-    with sqlite3.connect(file) as connection:
-        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        names = {name for (name,) in found}
-    connection.close()
-    return names
+async def tables(database_url: str) -> set[str]:
+    engine = connect(database_url)
+    async with engine.connect() as connection:
+        names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    await engine.dispose()
+    return set(names)
 
 
 CORE = {
@@ -100,37 +100,37 @@ CORE = {
 }
 
 
-async def test_a_new_database_gets_the_tables_of_the_core(tmp_path: Path) -> None:
-    async with world_of(tmp_path / "a.db") as world:
+async def test_a_new_database_gets_the_tables_of_the_core(empty_database: str) -> None:
+    async with world_of(empty_database) as world:
         (behind,) = await world.setup()
         assert (behind.tree.owner, behind.current) == ("dam", None)
         await world.check_schema()
-    assert tables(tmp_path / "a.db") == CORE
+    assert await tables(empty_database) == CORE
 
 
-async def test_revisions_and_metadata_give_the_same_schema(database_file: Path) -> None:
+async def test_revisions_and_metadata_give_the_same_schema(database_url: str) -> None:
     tree = RevisionTree("dam", "dam")
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts=context_options(tree))
         return list(compare_metadata(context, Base.metadata))
 
-    async with world_of(database_file) as world, world.engine.connect() as connection:
+    async with world_of(database_url) as world, world.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
         await connection.execute(text("DROP TABLE dam_derivation"))
         assert await connection.run_sync(differences) != []  # the comparison does see the core's tables
 
 
-async def test_setting_up_twice_changes_nothing(tmp_path: Path) -> None:
-    async with world_of(tmp_path / "a.db") as world:
+async def test_setting_up_twice_changes_nothing(empty_database: str) -> None:
+    async with world_of(empty_database) as world:
         await world.setup()
         before = (await world.schema_states())[0].current
         assert await world.setup() == []
         assert (await world.schema_states())[0].current == before
 
 
-async def test_a_database_without_a_schema_asks_for_setup_db(tmp_path: Path) -> None:
-    async with world_of(tmp_path / "a.db") as world:
+async def test_a_database_without_a_schema_asks_for_setup_db(empty_database: str) -> None:
+    async with world_of(empty_database) as world:
         with pytest.raises(
             MigrationNeededError,
             match=r"world 'photos': .* for dam \(not set up → 0001\); run: dam-cli --world photos setup-db",
@@ -138,60 +138,64 @@ async def test_a_database_without_a_schema_asks_for_setup_db(tmp_path: Path) -> 
             await world.check_schema()
 
 
-async def test_each_plugin_has_a_version_of_its_own(tmp_path: Path, make_plugin: MakePlugin) -> None:
+async def test_each_plugin_has_a_version_of_its_own(empty_database: str, make_plugin: MakePlugin) -> None:
     one, two = make_plugin("dam_test_one", "pass", "pass"), make_plugin("dam_test_two", "pass")
-    async with world_of(tmp_path / "a.db", one, two) as world:
+    async with world_of(empty_database, one, two) as world:
         behind = await world.setup()
         assert [(s.tree.owner, s.tree.head) for s in behind] == [
             ("dam", "0001"),
             ("dam-test-one", "0002"),
             ("dam-test-two", "0001"),
         ]
-    assert {"dam_test_one_table_1", "dam_test_one_table_2", "dam_test_two_table_1"} < tables(tmp_path / "a.db")
-    async with world_of(tmp_path / "a.db", two) as without:  # removing a plugin breaks nothing
+    assert {"dam_test_one_table_1", "dam_test_one_table_2", "dam_test_two_table_1"} < await tables(empty_database)
+    async with world_of(empty_database, two) as without:  # removing a plugin breaks nothing
         await without.check_schema()
         assert await without.setup() == []
 
 
-async def test_an_old_schema_is_upgraded_and_its_rows_stay(tmp_path: Path, make_plugin: MakePlugin) -> None:
-    async with world_of(tmp_path / "a.db", make_plugin("dam_test_grows", "pass")) as world:
+async def test_an_old_schema_is_upgraded_and_its_rows_stay(empty_database: str, make_plugin: MakePlugin) -> None:
+    package = f"dam_test_grows_{make_url(empty_database).get_backend_name()}"
+    async with world_of(empty_database, make_plugin(package, "pass")) as world:
         await world.setup()
         async with world.transaction() as transaction:
             await transaction.create_entities(3)
-            await transaction.session.execute(text("INSERT INTO dam_test_grows_table_1 VALUES (7)"))
-    async with world_of(tmp_path / "a.db", make_plugin("dam_test_grows", "pass", "pass")) as world:
-        with pytest.raises(MigrationNeededError, match=r"dam-test-grows \(0001 → 0002\)"):
+            await transaction.session.execute(text(f"INSERT INTO {package}_table_1 VALUES (7)"))
+    async with world_of(empty_database, make_plugin(package, "pass", "pass")) as world:
+        with pytest.raises(MigrationNeededError, match=r"dam-test-grows-\w+ \(0001 → 0002\)"):
             await world.check_schema()
         (behind,) = await world.setup()
         assert behind.current == "0001"
         async with world.reading() as session:
-            assert (await session.scalars(text("SELECT id FROM dam_test_grows_table_1"))).all() == [7]
+            assert (await session.scalars(text(f"SELECT id FROM {package}_table_1"))).all() == [7]
             assert (await session.scalars(text("SELECT count(*) FROM dam_entity"))).one() == 3
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_a_table_that_is_altered_by_copying_keeps_what_refers_to_it(
-    tmp_path: Path, make_plugin: MakePlugin
+    empty_database: str, make_plugin: MakePlugin
 ) -> None:
     package = "dam_test_copies"
     refer = f"""op.create_table("{package}_child", sa.Column("id", sa.Integer, sa.ForeignKey(
         "{package}_table_1.id", ondelete="CASCADE"), primary_key=True))"""
     alter = f"""with op.batch_alter_table("{package}_table_1", recreate="always") as batch:
         batch.add_column(sa.Column("more", sa.Integer))"""
-    async with world_of(tmp_path / "a.db", make_plugin(package, refer)) as world:
+    async with world_of(empty_database, make_plugin(package, refer)) as world:
         await world.setup()
         async with world.transaction() as transaction:
             await transaction.session.execute(text(f"INSERT INTO {package}_table_1 VALUES (7)"))
             await transaction.session.execute(text(f"INSERT INTO {package}_child VALUES (7)"))
-    async with world_of(tmp_path / "a.db", make_plugin(package, refer, alter)) as world:
+    async with world_of(empty_database, make_plugin(package, refer, alter)) as world:
         await world.setup()
         async with world.reading() as session:
             assert (await session.scalars(text(f"SELECT id FROM {package}_child"))).all() == [7]
             assert await session.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-async def test_a_database_of_newer_code_is_refused_and_its_owner_named(tmp_path: Path, make_plugin: MakePlugin) -> None:
+async def test_a_database_of_newer_code_is_refused_and_its_owner_named(
+    empty_database: str, make_plugin: MakePlugin
+) -> None:
     plugin = make_plugin("dam_test_newer", "pass")
-    async with world_of(tmp_path / "a.db", plugin) as world:
+    async with world_of(empty_database, plugin) as world:
         await world.setup()
         async with world.transaction() as transaction:
             await transaction.session.execute(text("UPDATE dam_test_newer_alembic_version SET version_num = '0009'"))
@@ -202,15 +206,15 @@ async def test_a_database_of_newer_code_is_refused_and_its_owner_named(tmp_path:
                 await refused()
 
 
-async def test_a_failing_upgrade_leaves_nothing_half_done(tmp_path: Path, make_plugin: MakePlugin) -> None:
-    async with world_of(tmp_path / "a.db") as world:
+async def test_a_failing_upgrade_leaves_nothing_half_done(empty_database: str, make_plugin: MakePlugin) -> None:
+    async with world_of(empty_database) as world:
         await world.setup()
     plugin = make_plugin("dam_test_fails", "pass", "raise RuntimeError('no more')")
-    async with world_of(tmp_path / "a.db", plugin) as world:
+    async with world_of(empty_database, plugin) as world:
         with pytest.raises(RuntimeError, match="no more"):
             await world.setup()
         assert [state.current for state in await world.schema_states()] == ["0001", None]
-    assert tables(tmp_path / "a.db") == CORE
+    assert await tables(empty_database) == CORE
 
 
 KILLED = """
@@ -230,17 +234,16 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 async def test_an_upgrade_that_is_killed_leaves_nothing_half_done_and_can_be_repeated(
-    tmp_path: Path, make_plugin: MakePlugin
+    empty_database: str, tmp_path: Path, make_plugin: MakePlugin
 ) -> None:
     kill = "os.environ.get('TEST_KILL') and os.kill(os.getpid(), signal.SIGKILL)"
     plugin = make_plugin("dam_test_killed", "pass", kill)
-    file = tmp_path / "a.db"
     environment = {**os.environ, "TEST_KILL": "1", "PYTHONPATH": str(tmp_path / "site")}
     script = KILLED.format(package="dam_test_killed")
-    ended = subprocess.run([sys.executable, "-c", script, f"sqlite+aiosqlite:///{file}"], env=environment, check=False)  # noqa: ASYNC221
+    ended = subprocess.run([sys.executable, "-c", script, empty_database], env=environment, check=False)  # noqa: ASYNC221
     assert ended.returncode == -9
-    assert tables(file) == set()
-    async with world_of(file, plugin) as world:
+    assert await tables(empty_database) == set()
+    async with world_of(empty_database, plugin) as world:
         await world.setup()
         await world.check_schema()
-    assert {"dam_test_killed_table_1", "dam_test_killed_table_2"} < tables(file)
+    assert {"dam_test_killed_table_1", "dam_test_killed_table_2"} < await tables(empty_database)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 from sqlalchemy import JSON, Boolean, Float, Integer, String, select
 
-from dam.core.database import parse_url, with_password
+from dam.core.databases import parse_url, with_password
 from dam.core.exceptions import SettingsError
 from dam.core.secrets import reveal
 from dam.core.world import World

@@ -421,10 +421,13 @@ async def test_the_core_stage_runs_nothing_in_a_world_without_analyzers(world: W
     assert await world.execute_stage(SystemStage.METADATA_EXTRACTION).get_all_results() == []
 
 
-async def test_systems_that_wait_for_the_same_marker_see_the_same_entities(make_world: MakeWorld) -> None:
-    class Shared(MarkerComponent):
-        __tablename__ = "test_systems_shared"
+class Shared(MarkerComponent):
+    """Two systems wait for it."""
 
+    __tablename__ = "test_systems_shared"
+
+
+async def test_systems_that_wait_for_the_same_marker_see_the_same_entities(make_world: MakeWorld) -> None:
     seen: dict[str, list[int]] = {"first": [], "second": []}
 
     @system(on_stage=SystemStage.METADATA_EXTRACTION)

@@ -13,7 +13,7 @@ from dam.analysis.algorithm import Algorithm
 from dam.analysis.ref import ref
 from dam.commands.core import BaseCommand
 from dam.core.analyzers import analyzer
-from dam.core.database import connect
+from dam.core.databases import connect
 from dam.core.exceptions import DatabaseLockedError, DatabaseUnavailableError, NoHandlerError, NoResourceError
 from dam.core.stages import SystemStage
 from dam.core.system_params import MarkedEntityList
@@ -162,6 +162,7 @@ async def test_a_database_that_cannot_be_opened_is_explained(tmp_path: Path, con
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_a_read_only_database_is_explained(world: World) -> None:
     url = f"sqlite+aiosqlite:///file:{world.database_files[0]}?mode=ro&uri=true"
     async with World(WorldConfig(name="read-only", database_url=url)) as reading:
@@ -173,6 +174,7 @@ async def test_a_read_only_database_is_explained(world: World) -> None:
                 await transaction.create_entity()
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_a_full_disk_is_explained(world: World) -> None:
     with pytest.raises(
         DatabaseUnavailableError, match="the database's disk is full; make room and run the command again"
@@ -183,6 +185,7 @@ async def test_a_full_disk_is_explained(world: World) -> None:
             await transaction.create_entities(100_000)
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_a_database_that_another_process_holds_is_explained(world: World) -> None:
     other = sqlite3.connect(world.database_files[0], isolation_level=None)
     try:

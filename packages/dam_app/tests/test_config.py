@@ -419,9 +419,10 @@ def test_what_the_examples_show_as_comments_is_valid_and_alike(home: Path) -> No
         settings = fs_settings(configuration, "main")
         assert settings.storage_path == folder / "main-store"
         core = configuration.describe("main").core
+        assert core.folder == folder / "main"
         found.append(
             (
-                core.model_dump(exclude={"database_url"}),
+                core.model_dump(exclude={"database_url", "folder"}),
                 settings.model_dump(exclude={"storage_path"}, exclude_unset=True),
             )
         )

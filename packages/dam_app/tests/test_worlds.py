@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import dam.core.database
+import dam.core.databases.sqlite
 from dam.core.exceptions import (
     DatabaseLockedError,
     DatabaseUnavailableError,
@@ -148,7 +148,7 @@ async def test_a_write_lock_that_another_process_keeps_is_said(
     await add(picture)
     other = picture.with_name("other.txt")
     other.write_text("other")
-    monkeypatch.setattr(dam.core.database, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(dam.core.databases.sqlite, "BUSY_SECONDS", 0)
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(DatabaseLockedError, match="another process held the database's write lock") as caught:

@@ -1,4 +1,4 @@
-"""Worlds with real files under ``tmp_path``: a SQLite file and a store folder each."""
+"""Worlds with real files: a database and a store folder below ``tmp_path`` each."""
 
 from __future__ import annotations
 
@@ -16,24 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from dam_test_utils.databases import Databases
+    from dam_test_utils.fixtures import DatabaseTemplates
+
 
 class OpenWorld(Protocol):
     async def __call__(
-        self, name: str = "main", *, store: str | None = None, register: Callable[[World], None] | None = None
+        self,
+        name: str = "main",
+        *,
+        database_url: str | None = None,
+        store: str | None = None,
+        register: Callable[[World], None] | None = None,
     ) -> World: ...
 
 
 @pytest.fixture
-async def open_world(tmp_path: Path) -> AsyncIterator[OpenWorld]:
-    """``await open_world("name")`` gives the world of ``name.db``, set up; the same name again, what another process has."""
+async def open_world(
+    databases: Databases, database_templates: DatabaseTemplates, tmp_path: Path
+) -> AsyncIterator[OpenWorld]:
+    """``await open_world("name")`` gives a world of its own, set up; the same name again, what another process has."""
+    urls: dict[str, str] = {}
     opened: list[World] = []
 
     async def open_one(
-        name: str = "main", *, store: str | None = None, register: Callable[[World], None] | None = None
+        name: str = "main",
+        *,
+        database_url: str | None = None,
+        store: str | None = None,
+        register: Callable[[World], None] | None = None,
     ) -> World:
+        if database_url is None and name not in urls:
+            urls[name] = await database_templates.copy(databases, [FsPlugin], [])
         config = WorldConfig(
             name=name,
-            database_url=f"sqlite+aiosqlite:///{tmp_path}/{name}.db",
+            database_url=database_url or urls[name],
             analysis_workers=1,
             analysis_time_limit=2,
             analysis_cpu_limit=1,
@@ -52,6 +69,8 @@ async def open_world(tmp_path: Path) -> AsyncIterator[OpenWorld]:
     yield open_one
     for world in opened:
         await world.close()
+    for url in urls.values():
+        await databases.drop(url)
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ import asyncio
 import hashlib
 import os
 import shutil
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Mapped  # noqa: TC002  read by the mapper
 
 from dam.analysis.algorithm import Algorithm
@@ -35,6 +33,7 @@ from dam_fs.models import (
     LocationCondition,
     OriginalSourceInfoComponent,
 )
+from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found
 from dam_fs.storage import LocalStorage
 from dam_fs.systems.ingest_systems import handfuls
@@ -135,7 +134,7 @@ async def content(world: World, entity_id: int | None) -> bytes | None:
 
 
 def store_of(world: World) -> LocalStorage:
-    return LocalStorage(f"{Path(world.database_files[0]).parent}/{world.name}-store")
+    return LocalStorage(world.get_resource(FileOperationsResource).root)
 
 
 def object_of(world: World, data: bytes) -> Path:
@@ -327,7 +326,11 @@ async def test_a_file_of_a_far_future_is_added_and_known_again(world: World, tre
     assert [(await add_one(world, tree / "file"))[0] for _ in range(2)] == ["added", "known"]
 
 
-async def test_the_worlds_own_store_and_database_are_not_taken_in(world: World, tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+async def test_the_worlds_own_store_and_database_are_not_taken_in(
+    open_world: OpenWorld, tree: Path, tmp_path: Path
+) -> None:
+    world = await open_world(database_url=f"sqlite+aiosqlite:///{tmp_path}/main.db")
     (tree / "file").write_bytes(b"x")
     (tmp_path / "way").symlink_to(tmp_path)
     for named in (tmp_path, tmp_path / "way"):
@@ -523,12 +526,13 @@ async def test_a_dry_run_computes_nothing(open_world: OpenWorld, tree: Path, cal
 
 async def refuse(world: World, name: str) -> None:
     """A database that refuses one file, by its name."""
-    trigger = (
-        "CREATE TRIGGER refuse BEFORE INSERT ON dam_fs_file_properties "
-        f"WHEN NEW.original_filename = '{name}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
-    )
+    refusals = {
+        "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON dam_fs_file_properties "
+        f"WHEN NEW.original_filename = '{name}' BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        "postgresql": f"ALTER TABLE dam_fs_file_properties ADD CHECK (original_filename <> '{name}')",
+    }
     async with world.engine.begin() as connection:
-        await connection.execute(text(trigger))
+        await connection.execute(text(refusals[connection.dialect.name]))
 
 
 async def test_a_file_that_cannot_be_stored_fails_alone(world: World, tree: Path) -> None:
@@ -555,7 +559,7 @@ async def test_facts_that_cannot_be_stored_cost_their_analysis_and_not_the_asset
     assert statuses(await add(world, tree)) == {"a": "added", "b": "added"}
     derivations = await rows(world, DerivationComponent)
     assert [row.status for row in derivations] == ["failed", "failed"]
-    assert all("OverflowError" in row.error for row in derivations)
+    assert all("it cannot be stored: " in row.error for row in derivations)
 
 
 async def test_stopping_finishes_what_is_in_hand_and_the_next_run_continues(world: World, tree: Path) -> None:
@@ -611,15 +615,14 @@ async def test_a_store_that_goes_away_between_two_files_ends_the_run_and_nothing
 
 async def test_listeners_hear_of_new_assets_after_they_are_committed(open_world: OpenWorld, tree: Path) -> None:
     heard: list[tuple[list[int], int]] = []
-    database = tree.parent / "main.db"
 
     @listens_for(AssetsAddedEvent)
     async def note(event: AssetsAddedEvent) -> None:
-        with closing(sqlite3.connect(database)) as elsewhere:  # which sees what is committed, and nothing else
-            (count,) = elsewhere.execute("SELECT count(*) FROM dam_fs_file_properties").fetchone()
-        heard.append((list(event.entity_ids), count))
+        async with elsewhere.reading() as session:  # which sees what is committed, and nothing else
+            count = await session.scalar(select(func.count()).select_from(FilePropertiesComponent))
+        heard.append((list(event.entity_ids), count or 0))
 
-    world = await open_world(register=lambda w: w.register_system(note))
+    world, elsewhere = await open_world(register=lambda w: w.register_system(note)), await open_world()
     for name in ("a", "b", "copy of b"):
         (tree / name).write_bytes(name[-1:].encode())
     outcomes = await add(world, tree)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import struct
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +46,7 @@ from dam_media_image.systems import similarity_systems
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from dam.core.world import World
     from dam_test_utils.fixtures import MakeWorld
@@ -296,7 +296,7 @@ async def test_another_choice_of_hashes_makes_all_stale_whenever_it_is_changed(
     await add(exact, *paths)
     before = await hashes_in(exact)
     settings = [FsSettings(storage_path=tmp_path / "store"), ImageSettings(fast_hashes=True)]
-    fast = await make_world(FsPlugin, ImagePlugin, settings=settings, database=Path(exact.database_files[0]))
+    fast = await make_world(FsPlugin, ImagePlugin, settings=settings, database_url=exact.config.database_url)
     names = "dam_media_image.perceptual_hashes", "dam_media_image.fast_perceptual_hashes"
     assert await analysed(fast, Which.STALE, names[1]) == 3
     assert await hashes_in(fast) != before

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
 
-from dam.core.database import parse_url
+from dam.core.databases import parse_url
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
 from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, is_secret

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Select, inspect, null, select, tuple_
 
-from dam.core.database import sqlite_file
+from dam.core.databases import database_file
 from dam.core.exceptions import DamError, PluginUnavailableError
 from dam.core.metadata_systems import chosen_analyzers
 from dam.core.plugin import in_order
@@ -384,7 +384,7 @@ def world_rows(configuration: Configuration, chosen: str | None = None) -> list[
         try:
             description = configuration.describe(name)
             url = description.core.database_url
-            row["database"] = sqlite_file(url) or url
+            row["database"] = database_file(url) or url
             row["plugins"] = [report.name for report in description.plugins]
         except DamError as e:
             row["error"] = e.message

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
-from dam.core.database import sqlite_file
+from dam.core.databases import database_file
 from dam.core.exceptions import DamError, DatabaseUnavailableError
 from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
@@ -50,7 +50,7 @@ def build(description: WorldDescription) -> World:
 
 
 async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
-    file = sqlite_file(world.config.database_url)
+    file = database_file(world.config.database_url)
     if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
         _refuse_orphaned_store(world, file)
         _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
@@ -99,9 +99,9 @@ def protected_paths(configuration: Configuration) -> list[str]:
 
 def _paths_of(configuration: Configuration, name: str) -> Iterator[str]:
     try:
-        database_url = configuration.core_of(name).database_url
-        if file := sqlite_file(database_url):
+        core = configuration.core_of(name)
+        if file := database_file(core.database_url):
             yield from (os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal"))
-        yield storage_folder(configuration.settings_of(name, "dam-fs", FsSettings), database_url)
+        yield storage_folder(configuration.settings_of(name, "dam-fs", FsSettings), core)
     except DamError:
         return  # its settings are wrong, and name no place

@@ -25,9 +25,7 @@ class FsPlugin(Plugin):
             models.OriginalSourceInfoComponent,
         ):
             world.register_component(component)
-        files = FileOperationsResource(
-            LocalStorage(storage_folder(world.settings_of(FsSettings), world.config.database_url))
-        )
+        files = FileOperationsResource(LocalStorage(storage_folder(world.settings_of(FsSettings), world.config)))
         world.add_resource(files)
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
         world.register_system(add_assets)

@@ -113,8 +113,11 @@ async def judge_references(transaction: WorldTransaction, owned: Sequence[tuple[
 async def mark_damaged(world: World, entity_ids: Sequence[int]) -> None:
     """Records that these entities' objects are not what they should be, before anything overwrites them."""
     location = FileLocationComponent
-    async with world.transaction() as transaction:
+
+    async def mark(transaction: WorldTransaction) -> None:
         in_store = location.storage_type == StorageType.CAS
         await transaction.update_components(
             location, location.entity_id.in_(entity_ids), in_store, condition=LocationCondition.DAMAGED
         )
+
+    await world.write(mark)

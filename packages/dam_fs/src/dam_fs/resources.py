@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
-from dam.core.database import sqlite_file
+from dam.core.databases import backend_of, database_file
 from dam.core.exceptions import SettingsError
-from dam.core.rows import insert_into
 from dam.core.world import World
+from dam.models.config import WorldConfig
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import Store
 from dam_fs.settings import FsSettings
@@ -101,7 +101,7 @@ class FileOperationsResource:
         store_id = await asyncio.to_thread(self._storage.create)
         async with world.transaction() as transaction:
             row = {"slot": "main", "store_id": store_id, "location": self.root}
-            insert = insert_into(Store.__table__, world.engine.dialect.name)
+            insert = backend_of(world.engine).insert(Store.__table__)
             await transaction.session.execute(
                 insert.values(row).on_conflict_do_nothing()
             )  # another process may be first
@@ -130,13 +130,16 @@ def _read(storage: Storage, key: str) -> bytes:
         return stream.read()
 
 
-def storage_folder(settings: FsSettings, database_url: str) -> str:
-    """Where the store lies: as set, else beside an embedded database. Raises ``SettingsError``."""
+def storage_folder(settings: FsSettings, config: WorldConfig) -> str:
+    """Where the store lies: as set, else in the world's folder, else beside an embedded database. Raises ``SettingsError``."""
     if settings.storage_path is not None:
         return os.path.abspath(settings.storage_path)
-    file = sqlite_file(database_url)
+    if config.folder is not None:
+        return os.path.join(os.path.abspath(config.folder), f"{config.name}-store")
+    file = database_file(config.database_url)
     if not file:
         raise SettingsError(
-            "[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it"
+            "[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it, or the "
+            "world's folder"
         )
     return f"{os.path.splitext(os.path.abspath(file))[0]}-store"

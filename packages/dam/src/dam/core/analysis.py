@@ -17,6 +17,7 @@ from dam.analysis.jobs import Compute, Failure, Job, Limits
 from dam.core.analyzers import Analyzer, check_analyzer
 from dam.core.bisection import in_halves
 from dam.core.content import ContentSource
+from dam.core.databases import backend_of
 from dam.core.exceptions import NoSuchEntityError
 from dam.core.rows import shape_of
 from dam.core.transaction import WorldTransaction, parts
@@ -338,8 +339,9 @@ async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]
     """Writes all of it; facts that cannot be stored are failures of their analyses. Returns how many failed."""
     if not found:
         return 0
-    async with world.transaction() as transaction:
+    backend = backend_of(world.engine)
 
+    async def store(transaction: WorldTransaction) -> None:
         async def write(part: Sequence[tuple[int, Sequence[Analysis]]]) -> list[None]:
             async with transaction.savepoint():
                 await record(transaction, part)
@@ -350,9 +352,11 @@ async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]
             if all(analysis.error is not None for analysis in analyses):
                 raise NoSuchEntityError(f"the analyses of entity {entity_id} cannot be recorded: {why}; is it there?")
             fail_all(analyses, why)
-            return await in_halves([one], write, give_up)
+            return await in_halves([one], write, give_up, backend)
 
-        await in_halves(found, write, give_up)
+        await in_halves(found, write, give_up, backend)
+
+    await world.write(store)
     return sum(analysis.error is not None for _, analyses in found for analysis in analyses)
 
 

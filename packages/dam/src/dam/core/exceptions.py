@@ -169,6 +169,12 @@ class DatabaseLockedError(DamError):
     code = "DAM304"
 
 
+class WriteConflictError(DamError):
+    """Two writers stood in each other's way, and this one was chosen to try again; it did, and was always chosen."""
+
+    code = "DAM305"
+
+
 class SettingsError(DamError):
     """A setting is wrong; the message names the file, the table, the key, the value and what is allowed."""
 

@@ -61,6 +61,13 @@ class Scope:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     instances: dict[Need, Any] = field(default_factory=dict)
 
+    def begun(self) -> "Scope":
+        """As it was made: what an earlier attempt has left in it is gone."""
+        self.idle, self.stack = True, AsyncExitStack()
+        for held in (self.batches, self.announcements, self.instances):
+            held.clear()
+        return self
+
     def find(self, need: Need) -> Any | None:
         """The instance that this scope, or one around it, holds already."""
         if need in self.instances:

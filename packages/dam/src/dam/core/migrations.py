@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dam.core.database import reading
+from dam.core.databases import backend_of, reading
 from dam.core.derived_schema import PREFIX, derive, digest_of, refuse_differences
 from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
 from dam.models.core.base_class import Base
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 _REVISION_FILE = re.compile(r"(\d{4})_\w+\.py")
-
-_TABLE_NAMES = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
-    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
-}
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ async def is_blank(engine: AsyncEngine) -> bool:
 
 
 def _table_names(connection: Connection) -> set[str]:
-    return set(connection.execute(text(_TABLE_NAMES[connection.dialect.name])).scalars())
+    return set(connection.execute(backend_of(connection).table_names).scalars())
 
 
 def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
@@ -145,8 +140,7 @@ async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree], world: str
 
 
 def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dam migrations'))"))
+    backend_of(connection).lock_schema(connection)
     states = _states(connection, trees)
     if newer := [state for state in states if state.is_too_new]:
         check_states(newer, world)

@@ -1,30 +1,13 @@
 """How component instances become rows: one statement for each table, however many rows."""
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any, cast
 
-from sqlalchemy import FromClause, Insert, Table, TextClause, UniqueConstraint, or_, text
+from sqlalchemy import JSON, Insert, Table, Text, UniqueConstraint, or_
+from sqlalchemy import cast as cast_to
 
+from dam.core.databases import Backend
 from dam.models.core.base_component import Component
-
-
-def insert_into(table: FromClause, dialect: str) -> Any:
-    """An ``INSERT`` that knows ``ON CONFLICT``; only the dialect in use is imported."""
-    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
-
-
-NEW_ENTITIES: dict[str, TextClause] = {
-    "sqlite": text(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :n) "
-        "INSERT INTO dam_entity (id) SELECT NULL FROM n RETURNING id"
-    ),
-    "postgresql": text(
-        "INSERT INTO dam_entity SELECT nextval(pg_get_serial_sequence('dam_entity', 'id')) "
-        "FROM generate_series(1, :n) RETURNING id"
-    ),
-}
-"""Any number of new entities in one statement, numbered by the database."""
 
 
 class Shape:
@@ -50,22 +33,27 @@ class Shape:
     def rows(self, components: Iterable[Component], run_id: int) -> list[dict[str, Any]]:
         return [self.values(c) | {"run_id": run_id} for c in components]
 
-    def write_statement(self, dialect: str, *, keep: bool) -> Insert:
+    def write_statement(self, backend: Backend, *, keep: bool) -> Insert:
         """Adds rows. Where a key exists: ``keep`` leaves the old row alone, else it is updated unless the values are equal."""
-        if (dialect, keep) not in self._statements:
-            self._statements[dialect, keep] = self._write_statement(dialect, keep=keep)
-        return self._statements[dialect, keep]
+        if (backend.driver, keep) not in self._statements:
+            self._statements[backend.driver, keep] = self._write_statement(backend, keep=keep)
+        return self._statements[backend.driver, keep]
 
-    def _write_statement(self, dialect: str, *, keep: bool) -> Insert:
-        statement: Any = insert_into(self.table, dialect)
+    def _write_statement(self, backend: Backend, *, keep: bool) -> Insert:
+        statement: Any = backend.insert(self.table)
         changes = {name: statement.excluded[name] for name in self.columns if name not in self.key}
         if not self.key:
             return cast("Insert", statement)
         if keep or not changes:
             return cast("Insert", statement.on_conflict_do_nothing(index_elements=self.key))
-        differs = or_(*(self.table.c[name].is_distinct_from(value) for name, value in changes.items()))
+        differs = or_(*(_plain(self.table.c[name]).is_distinct_from(_plain(value)) for name, value in changes.items()))
         changes["run_id"] = statement.excluded["run_id"]
         return cast("Insert", statement.on_conflict_do_update(index_elements=self.key, set_=changes, where=differs))
+
+
+def _plain(column: Any) -> Any:
+    """Something that can be compared: PostgreSQL has no equality of JSON."""
+    return cast_to(column, Text) if isinstance(column.type, JSON) else column
 
 
 def shape_of(cls: type[Component]) -> Shape:

@@ -22,6 +22,7 @@ from dam.core.exceptions import (
     UncommittedRequestError,
 )
 from dam.core.injection import Plan, ProviderTable, Scope, compile_plan, resolved_hints, unresolvable
+from dam.core.retries import Tries
 from dam.core.runs import RunRecord
 from dam.core.system_params import MarkedEntityList
 from dam.core.transaction import TRANSACTION, WorldTransaction
@@ -210,35 +211,53 @@ async def _run(
     """Runs systems scope by scope: the one loop through which every event and every answer passes."""
     run = world.scope.run if world.scope else RunRecord(world.actor, name)
     failed: list[EventHandlingError] = []
-    try:
+    async with _noted(run, world, failed):
         for scope, systems in units(run):
+            tries = Tries(is_final=world.scope is not None)
             with _kept(failed, world):
-                async with entered(scope):
-                    for each in systems:
-                        async with each.call(scope) as stream:
-                            scope.idle &= stream is None
-                            answer = None
-                            while stream is not None:
-                                try:
-                                    event = await stream.asend(answer)
-                                except StopAsyncIteration:
-                                    break
-                                except Exception as e:
-                                    if failure is None:
-                                        raise
-                                    raise failure(name, each.name, e) from e
-                                if isinstance(event, BaseRequest):
-                                    _refuse_while_writing(scope, each, event)
-                                answer = yield event
-                    await _take_markers_off(scope)
+                for _ in tries:
+                    async with tries.attempt(), entered(scope.begun()):
+                        for each in systems:
+                            async with each.call(scope) as stream:
+                                scope.idle &= stream is None
+                                answer = None
+                                while stream is not None:
+                                    try:
+                                        event = await stream.asend(answer)
+                                        await _write(scope, event, tries)
+                                    except StopAsyncIteration:
+                                        break
+                                    except Exception as e:
+                                        if failure is None:
+                                            raise
+                                        raise failure(name, each.name, e) from e
+                                    if isinstance(event, BaseRequest):
+                                        _refuse_while_writing(scope, each, event)
+                                    tries.is_final = True  # whoever has heard of it must not hear it twice
+                                    answer = yield event
+                        await _take_markers_off(scope)
+    if failed:
+        raise failed[0]
+
+
+@asynccontextmanager
+async def _noted(run: RunRecord, world: "World", failed: Sequence[Exception]) -> AsyncIterator[None]:
+    """Notes how a run ended, unless it is part of a larger one."""
+    try:
+        yield
     except BaseException as e:
         if world.scope is None:
             await run.finish(world.engine, *ended(e))
         raise
     if world.scope is None:
         await run.finish(world.engine, "failed" if failed else "done", *failed[:1])
-    if failed:
-        raise failed[0]
+
+
+async def _write(scope: Scope, event: object, tries: Tries) -> None:
+    """Before anybody hears of a result, the database hears of what led to it: so that it can still be done again."""
+    transaction = scope.find(TRANSACTION) if isinstance(event, Result) and not tries.is_final else None
+    if transaction is not None:
+        await transaction.flush()
 
 
 @contextmanager

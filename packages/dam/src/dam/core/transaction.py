@@ -14,10 +14,10 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlalchemy.util import await_only
 
-from dam.core.database import reading
+from dam.core.databases import backend_of, reading
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
-from dam.core.rows import NEW_ENTITIES, insert_into, shape_of
+from dam.core.rows import shape_of
 from dam.core.runs import RunRecord
 from dam.events import Event
 from dam.models.core.base_class import Base
@@ -58,7 +58,7 @@ class WorldTransaction:
         self.session = session
         self.run = run
         self._queue: dict[type[Component], dict[Any, _Pending]] = {}
-        self._dialect = session.get_bind().dialect.name
+        self._backend = backend_of(session.get_bind())
         self.announcements: list[Event] = []
         self._doom: tuple[str, BaseException] | None = None
         self._begun = False
@@ -86,7 +86,7 @@ class WorldTransaction:
         if not count:
             return []
         await self.session.run_sync(self._begin)
-        result = await (await self.session.connection()).execute(NEW_ENTITIES[self._dialect], {"n": count})
+        result = await (await self.session.connection()).execute(self._backend.new_entities, {"n": count})
         return sorted(result.scalars())
 
     async def create_entity(self, *components: Component) -> int:
@@ -136,7 +136,7 @@ class WorldTransaction:
         for entity_id, key in zip(ids, keys, strict=True):
             key.entity_id = entity_id
         connection = await self.session.connection()
-        statement = insert_into(column.table, self._dialect).on_conflict_do_nothing(index_elements=[column])
+        statement = self._backend.insert(column.table).on_conflict_do_nothing(index_elements=[column])
         rows = shape_of(type(keys[0])).rows(keys, self.run.id or 0)
         inserted = await connection.execute(statement.returning(column.table.c.entity_id, column), rows)
         won = {row[column.key]: row["entity_id"] for row in inserted.mappings()}
@@ -372,7 +372,7 @@ class WorldTransaction:
                 pending.values["run_id"] = self.run.id
             for keep in (True, False):
                 if rows := [pending.values for pending in ordered if pending.keep is keep]:
-                    connection.execute(shape_of(cls).write_statement(self._dialect, keep=keep), rows)
+                    connection.execute(shape_of(cls).write_statement(self._backend, keep=keep), rows)
             self._show_written(session, cls, {pending.values["entity_id"] for pending in ordered})
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
@@ -400,7 +400,7 @@ class WorldTransaction:
                 effective.append({"entity_id": entity_id, "layer": EFFECTIVE, **values, "run_id": self.run.id})
             self._show_held(session, cls, entity_id, values)
         if effective:
-            connection.execute(shape.write_statement(self._dialect, keep=False), effective)
+            connection.execute(shape.write_statement(self._backend, keep=False), effective)
         for part in parts([entity_id for entity_id, rows in layers.items() if not rows]):
             connection.execute(delete(shape.table).where(shape.table.c.entity_id.in_(part)))
 

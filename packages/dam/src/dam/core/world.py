@@ -4,7 +4,7 @@ import copy
 import getpass
 import inspect
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from types import TracebackType
@@ -19,13 +19,14 @@ from dam.core import providers
 from dam.core.analysis import Analyses, analyse_entities, analyse_stream
 from dam.core.analyzers import Analyzer
 from dam.core.content import Contents, Opener, OpenerTable
-from dam.core.database import connect, sqlite_file
+from dam.core.databases import connect, database_file
 from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SettingsError, SystemDefinitionError
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
 from dam.core.plugin import Plugin, check_plugin_class, lacking, package_of, told
 from dam.core.resources import ResourceManager
+from dam.core.retries import Tries
 from dam.core.runs import RunRecord
 from dam.core.systems import ORIGIN, WorldScheduler, ended, entered, system
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
@@ -203,6 +204,18 @@ class World:
                 await run.finish(self.engine, *ended(e))
             raise
 
+    async def write(self, work: Callable[[WorldTransaction], Awaitable[T]]) -> T:
+        """A unit of work as a function, which is called again where another writer stood in its way.
+
+        Where the scope has a transaction of its own, this is part of it, and is not repeated. Raises ``WriteConflictError``
+        after several tries.
+        """
+        tries = Tries(is_final=self.scope is not None and self.scope.find(TRANSACTION) is not None)
+        for _ in tries:
+            async with tries.attempt(), self.transaction() as transaction:
+                return await work(transaction)
+        raise AssertionError("the last attempt returns or raises")
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session that takes no write lock; inside a scope that has written, that scope's own, which sees it."""
@@ -236,7 +249,7 @@ class World:
     @property
     def database_files(self) -> list[str]:
         """The files of an embedded database; none of a server's."""
-        file = sqlite_file(self.config.database_url)
+        file = database_file(self.config.database_url)
         return [os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal")] if file else []
 
     @property

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=True),
         sa.Column("database_url", sa.String(), nullable=True),
         sa.Column("database_password", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("folder", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("analysis_workers", ID, nullable=True),
         sa.Column("analysis_time_limit", sa.Float(), nullable=True),
         sa.Column("analysis_cpu_limit", sa.Float(), nullable=True),

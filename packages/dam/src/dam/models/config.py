@@ -105,9 +105,11 @@ class WorldConfig(SettingsModel):
     name: str
     """What the world is called."""
     database_url: str = ""
-    """``sqlite+aiosqlite:///FILE``. ``postgresql+asyncpg://USER@HOST/DATABASE`` needs asyncpg, and no test runs on it yet."""
+    """``sqlite+aiosqlite:///FILE``, or ``postgresql+asyncpg://USER@HOST/DATABASE``, which needs asyncpg."""
     database_password: Secret | None = None
     """Where the password of a database server is: ``{ env = "NAME" }`` or ``{ file = "PATH" }``."""
+    folder: SettingsPath | None = None
+    """Where plugins keep files of this world unless they are told another place; beside an embedded database unless set."""
     analysis_workers: int | None = Field(default=None, ge=1, le=256)
     """Processes that decode files; as many as there are processors unless set."""
     analysis_time_limit: float = Field(default=60, gt=0)

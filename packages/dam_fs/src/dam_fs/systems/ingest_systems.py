@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from dam.core.analysis import Analysis, Work, due, fail_all, record, recorded
 from dam.core.bisection import in_halves
+from dam.core.databases import backend_of
 from dam.core.stages import SystemStage
 from dam.core.system_params import Resource
 from dam.core.systems import system
@@ -259,6 +260,7 @@ class Ingest:
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
+        backend = backend_of(self._world.engine)
 
         async def write(part: Sequence[Item]) -> list[AssetOutcome]:
             return await store(self._world, part, copied=self._cmd.copy)
@@ -266,10 +268,10 @@ class Ingest:
         async def give_up(item: Item, why: str) -> list[AssetOutcome]:
             if any(analysis.error is None for analysis in item.analyses):
                 fail_all(item.analyses, why)
-                return await in_halves([item], write, give_up)
+                return await in_halves([item], write, give_up, backend)
             return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
 
-        return await in_halves(items, write, give_up)
+        return await in_halves(items, write, give_up, backend)
 
     def _predict(self, item: Item) -> AssetOutcome:
         """What a real run would report."""
@@ -329,8 +331,9 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
     """Writes one batch whose objects are durable already: all of it, or nothing."""
     media_types = {item.taken.media_type for item in items}
     awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
-    outcomes: list[AssetOutcome] = []
-    async with world.transaction() as transaction:
+
+    async def write(transaction: WorldTransaction) -> list[AssetOutcome]:
+        outcomes: list[AssetOutcome] = []
         keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
         owners = await transaction.identify(keys)
         ids = [owner.entity_id for owner in owners]
@@ -350,7 +353,9 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
             outcome.analyses_failed = sum(analysis.error is not None for analysis in item.analyses)
         if added := [owner.entity_id for owner in owners if owner.created]:
             transaction.after_commit(AssetsAddedEvent(added))
-    return outcomes
+        return outcomes
+
+    return await world.write(write)
 
 
 def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copied: bool) -> None:

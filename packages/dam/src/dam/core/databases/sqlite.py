@@ -1,93 +1,65 @@
-"""Engines: how the two databases are opened, and what their refusals mean."""
+"""SQLite: a file, one writer at a time, and readers that wait for nobody."""
 
 import asyncio
 import sqlite3
 import time
-import weakref
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiosqlite
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Connection, FromClause, event, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from dam.core.exceptions import (
-    DamError,
-    DatabaseLockedError,
-    DatabaseUnavailableError,
-    SelfDeadlockError,
-    SettingsError,
-)
-from dam.core.secrets import reveal
-from dam.models.config import Secret
+from dam.core.databases.backend import Backend, Writing, refuse_self_deadlock
+from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError
 
-DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 60
 
 
-def connect(database_url: str, password: Secret | None = None) -> AsyncEngine:
-    """The engine for a world's ``database_url``. Nothing is opened yet. Raises ``SettingsError``, or
-    ``DatabaseUnavailableError`` where its driver is not installed."""
-    url = with_password(parse_url(database_url), password)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    try:
-        engine = create_async_engine(url, connect_args={"async_creator_fn": _open_sqlite} if is_sqlite else {})
-    except ModuleNotFoundError as e:
-        raise DatabaseUnavailableError(
-            f"database_url={url.render_as_string()!r} needs the driver {e.name!r}, which is not installed; install it"
-        ) from e
-    if is_sqlite:
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, WeakKeyDictionary()))
-        event.listen(engine.sync_engine, "handle_error", partial(_explain_sqlite, engine.url.database))
-    return engine
+class SqliteBackend(Backend):
+    """Implements ``Backend``."""
 
+    driver = "sqlite+aiosqlite"
+    example = "sqlite+aiosqlite:///FILE"
+    new_entities = text(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :n) "
+        "INSERT INTO dam_entity (id) SELECT NULL FROM n RETURNING id"
+    )
+    table_names = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 
-def parse_url(database_url: str) -> URL:
-    """Raises ``SettingsError`` for what is no database that dam knows."""
-    try:
-        url = make_url(database_url)
-    except ArgumentError as e:
-        raise SettingsError(_bad_url(database_url)) from e
-    if url.drivername not in DRIVERS:
-        raise SettingsError(_bad_url(url.set(query={}).render_as_string()))
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise SettingsError(f"database_url={url.render_as_string()!r} names no file, and a world is kept in one")
-    if url.password is not None or any("password" in key.lower() for key in url.query):
-        raise SettingsError(
-            f"database_url={url.set(query={}).render_as_string()!r} holds a password, and settings are stored and shown; take it "
-            "out and say where it is: database_password = { env = 'NAME' } or { file = 'PATH' }"
-        )
-    return url
+    def problem(self, url: URL) -> str | None:
+        return "names no file, and a world is kept in one" if url.database in (None, "", ":memory:") else None
 
+    def file(self, url: URL) -> str | None:
+        return url.database
 
-def with_password(url: URL, password: Secret | None) -> URL:
-    """The same database, and what opens it. Raises ``SettingsError`` where the password is not to be had."""
-    if password is None or url.get_backend_name() == "sqlite":  # a file has none
-        return url
-    return url.set(password=reveal(password, "database_password"))
+    def engine(self, url: URL) -> AsyncEngine:
+        engine = create_async_engine(url, connect_args={"async_creator_fn": _open})
+        event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "begin", partial(_begin, WeakKeyDictionary()))
+        event.listen(engine.sync_engine, "handle_error", partial(_explain, engine.url.database))
+        return engine
 
-
-def reading(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine for connections that only read: they hold no transaction open and never the write lock."""
-    if engine.dialect.name == "sqlite":
+    def reading(self, engine: AsyncEngine) -> AsyncEngine:
         return engine.execution_options(dam_reading=True)  # without a BEGIN each statement stands alone
-    return engine.execution_options(dam_reading=True, isolation_level="AUTOCOMMIT")
+
+    def insert(self, table: FromClause) -> Any:
+        return sqlite.insert(table)  # type: ignore[arg-type]
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing: there is one writer."""
+
+    def is_data_at_fault(self, error: DBAPIError) -> bool:
+        return isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError))
 
 
-def sqlite_file(database_url: str) -> str | None:
-    """The file of an embedded database, or ``None`` for a server's."""
-    url = parse_url(database_url)
-    return url.database if url.get_backend_name() == "sqlite" else None
-
-
-def _bad_url(shown: str) -> str:
-    return f"database_url={shown!r} is not a database that dam knows; allowed are sqlite+aiosqlite:///FILE and postgresql+asyncpg://…"
+BACKEND = SqliteBackend()
 
 
 class _Connection(sqlite3.Connection):
@@ -100,7 +72,7 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
-async def _open_sqlite(*args: Any, **kw: Any) -> aiosqlite.Connection:
+async def _open(*args: Any, **kw: Any) -> aiosqlite.Connection:
     connection = aiosqlite.connect(*args, factory=_Connection, **kw)
     thread = connection._thread  # noqa: SLF001  SQLAlchemy, in whose place this stands, makes it a daemon as well
     thread.daemon = True
@@ -113,7 +85,7 @@ async def _open_sqlite(*args: Any, **kw: Any) -> aiosqlite.Connection:
         raise
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare(connection: Any, _record: object) -> None:
     try:
         _set_pragmas(connection)
     except BaseException:
@@ -152,33 +124,15 @@ def _write_ahead(cursor: Any) -> str:
             await_only(asyncio.sleep(0.01))
 
 
-Writing: TypeAlias = "WeakKeyDictionary[asyncio.Task[Any], weakref.ref[aiosqlite.Connection]]"
-"""Task → the connection on which it began to write last."""
-
-
-def _begin_sqlite(writing: Writing, connection: Any) -> None:
+def _begin(writing: Writing, connection: Any) -> None:
     # Read, then write, in a deferred transaction fails at once when somebody else wrote in between, whatever the timeout.
     # Reading takes no transaction: each statement sees what is committed, and no old snapshot keeps the log from shrinking.
     options = connection.get_execution_options()
     if options.get("dam_migrating"):  # a table is altered by copying and dropping it, which would cascade
         connection.connection.dbapi_connection.cursor().execute("PRAGMA foreign_keys=OFF")
     if not options.get("dam_reading"):
-        _refuse_self_deadlock(writing, connection.connection.driver_connection)
+        refuse_self_deadlock(writing, connection.connection.driver_connection, _is_writing)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _refuse_self_deadlock(writing: Writing, connection: aiosqlite.Connection) -> None:
-    """A task that holds the write lock on one connection would wait a minute for it on another one, in vain."""
-    task = asyncio.current_task()
-    if task is None:
-        return
-    held = writing[task]() if task in writing else None
-    if held is not None and held is not connection and _is_writing(held):
-        raise SelfDeadlockError(
-            "this task holds an open transaction and would wait for itself; dispatch on transaction.world to be part of it, "
-            "or when it is over"
-        )
-    writing[task] = weakref.ref(connection)
 
 
 def _is_writing(connection: aiosqlite.Connection) -> bool:
@@ -211,7 +165,7 @@ _SQLITE: dict[int, tuple[type[DamError], str]] = {
 }
 
 
-def _explain_sqlite(file: str | None, context: ExceptionContext) -> DamError | None:
+def _explain(file: str | None, context: ExceptionContext) -> DamError | None:
     number = getattr(context.original_exception, "sqlite_errorcode", None)
     if number is not None and (known := _SQLITE.get(number & 0xFF)):
         kind, text = known
