@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import os
 import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from dam_fs.models import (
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found
 from dam_fs.storage import LocalStorage
+from dam_fs.systems import ingest_systems
 from dam_fs.systems.ingest_systems import handfuls
 
 OpenWorld = Callable[..., Awaitable[World]]
@@ -611,6 +614,21 @@ async def test_a_store_that_goes_away_between_two_files_ends_the_run_and_nothing
 
 
 # -- what follows
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+async def test_whoever_is_told_and_takes_his_time_keeps_nobody_from_writing(
+    world: World, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_systems, "BATCH", 8)
+    for i in range(200):
+        (tree / str(i)).write_bytes(b"%d" % i)
+    async for event in world.dispatch_command(AddAssetsCommand([str(tree)])):
+        assert isinstance(event, AssetOutcome)
+        with closing(sqlite3.connect(world.database_files[0], isolation_level=None, timeout=0)) as another:
+            another.execute(
+                "BEGIN IMMEDIATE"
+            )  # while the event loop stands still, as it does where nobody reads a pipe
 
 
 async def test_listeners_hear_of_new_assets_after_they_are_committed(open_world: OpenWorld, tree: Path) -> None:

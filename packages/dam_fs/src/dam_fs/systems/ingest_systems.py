@@ -104,8 +104,9 @@ class Ingest:
             # While one batch is written the next one comes in.
             async with aclosing(spread(batches, self._write, 2)) as written:
                 async for outcomes in written:
-                    yield self._tell()
-                    yield outcomes
+                    async with self._writing:  # who is told may stop the event loop, and must not stop a commit half-way
+                        yield self._tell()
+                        yield outcomes
             yield self._tell()
         finally:
             if counting:
@@ -244,7 +245,8 @@ class Ingest:
         wrong = {item.taken.key for item in staged if lengths[item.taken.key] not in (None, item.taken.size)}
         damaged = {item.taken.key for item in staged if item.known and item.known.damaged}
         if unrecorded := [i.known.entity_id for i in staged if i.known and i.taken.key in wrong - damaged]:
-            await mark_damaged(self._world, unrecorded)
+            async with self._writing:
+                await mark_damaged(self._world, unrecorded)
         for item in staged:
             is_whole = lengths[item.taken.key] == item.taken.size and item.taken.key not in damaged
             item.restored = item.known is not None and item.known.copied and not is_whole
