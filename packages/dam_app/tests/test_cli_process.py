@@ -231,6 +231,34 @@ def test_a_cameras_clock_is_shown_as_it_is(tmp_path: Path) -> None:
     assert [line.split(maxsplit=1)[1] for line in shown if "captured_at" in line] == ["2004-06-08 16:04:50"] * 2
 
 
+def test_the_schema_is_shown_compared_and_undone(pictures: Path) -> None:
+    dam("setup-db")
+    rows = lines(dam("--json", "db", "status"))
+    assert {row["state"] for row in rows} == {"current"}
+    assert rows[0]["plugin"] == "dam"
+    assert dam("db", "check").returncode == 0
+    refused = dam("db", "downgrade", "dam-media-video", "base")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--yes" in refused.stderr
+    assert dam("db", "downgrade", "dam-media-video", "base", "--yes").returncode == 0
+    assert dam("ls").returncode == 13
+    assert [row["state"] for row in lines(dam("--json", "db", "status"))][-1] == "new"
+    assert dam("db", "downgrade", "dam-media-vidoe", "base", "--yes").returncode == 1
+    assert dam("db", "upgrade").returncode == 0
+    assert dam("ls").returncode == 0
+
+
+def test_what_was_changed_by_hand_is_damage(pictures: Path, database: Path) -> None:
+    dam("setup-db")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP INDEX ix_dam_media_image_phash_hash_value")
+    checked = dam("--json", "db", "check")
+    assert checked.returncode == 5
+    (found,) = lines(checked)
+    assert found["plugin"] == "dam-media-image"
+    assert "dam_media_image_phash" in found["missing"]
+
+
 def test_layers_are_told_apart_by_programs_as_well(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Kodak"

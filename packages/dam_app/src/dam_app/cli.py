@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from dam_app.application import Group
 from dam_app.commands import (
     add_asset,
+    db,
     failures,
     find_file_by_hash,
     find_similar_images,
@@ -132,6 +133,7 @@ for module in (
     worlds,
     plugins,
     setup_db,
+    db,
 ):
     module.register(app)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, text
 from dam.core.exceptions import PluginError
 
 if TYPE_CHECKING:
-    from alembic.operations.ops import MigrateOperation
+    from alembic.operations.ops import MigrateOperation, MigrationScript
 
     from dam.core.migrations import RevisionTree
 
@@ -77,6 +77,11 @@ def refuse_differences(connection: Connection, tree: "RevisionTree", options: di
         )
 
 
+def shown_steps(found: "MigrationScript") -> list[str]:
+    """What a comparison would do, in words."""
+    return [_name(step) for step in _steps(found.upgrade_ops.ops if found.upgrade_ops else [])]
+
+
 def _steps(found: Sequence["MigrateOperation"]) -> Iterator["MigrateOperation"]:
     from alembic.operations.ops import ModifyTableOps
 
@@ -96,5 +101,7 @@ def _is_additive(step: "MigrateOperation") -> bool:
 
 
 def _name(step: "MigrateOperation") -> str:
-    table = getattr(step, "table_name", "")
-    return f"{type(step).__name__.removesuffix('Op')} {table}".strip()
+    """Such as ``AddColumn dam_thing.colour``."""
+    table, column = getattr(step, "table_name", ""), getattr(step, "column", None)
+    what = getattr(column, "name", None) or getattr(step, "column_name", None) or getattr(step, "index_name", None)
+    return f"{type(step).__name__.removesuffix('Op')} {table}{f'.{what}' if what else ''}".strip()

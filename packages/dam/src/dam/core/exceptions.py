@@ -175,6 +175,12 @@ class WriteConflictError(DamError):
     code = "DAM305"
 
 
+class RevisionError(DamError):
+    """A revision that cannot be undone, reached or written from where the database stands; the message says where that is."""
+
+    code = "DAM306"
+
+
 class SettingsError(DamError):
     """A setting is wrong; the message names the file, the table, the key, the value and what is allowed."""
 

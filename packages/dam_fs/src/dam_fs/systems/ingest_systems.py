@@ -104,7 +104,9 @@ class Ingest:
             # While one batch is written the next one comes in.
             async with aclosing(spread(batches, self._write, 2)) as written:
                 async for outcomes in written:
-                    async with self._writing:  # who is told may stop the event loop, and must not stop a commit half-way
+                    async with (
+                        self._writing
+                    ):  # who is told may stop the event loop, and must not stop a commit half-way
                         yield self._tell()
                         yield outcomes
             yield self._tell()
