@@ -1,20 +1,16 @@
 """Schemas of a world's database, as ``dam-cli db`` speaks of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from dam.core.exceptions import PluginUnavailableError
-from dam.core.migrations import RevisionTree
+from dam.core.migrations import RevisionTree, on_schema
 from dam.core.plugin import normalised
 from dam.core.revisions import differences, downgrade, write_revision
 from dam.core.world import World
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,21 +39,21 @@ async def schema_differences(world: World) -> dict[str, list[str]]:
         found = {tree.owner: differences(connection, tree) for tree in world.revision_trees}
         return {owner: steps for owner, steps in found.items() if steps}
 
-    return await _changing(world, compare)
+    return await on_schema(world.engine, compare)
 
 
 async def go_back(world: World, plugin: str, target: str) -> None:
     """Undoes revisions of one plugin, down to ``target`` or to ``base``, in one transaction. Raises ``RevisionError`` or
     ``PluginUnavailableError``."""
     tree = tree_of(world, plugin)
-    await _changing(world, lambda connection: downgrade(connection, tree, target))
+    await on_schema(world.engine, lambda connection: downgrade(connection, tree, target))
 
 
 async def new_revision(world: World, plugin: str, message: str) -> Path:
     """Writes the next revision into the plugin's package. Raises ``RevisionError``, ``PluginError`` or
     ``PluginUnavailableError``."""
     tree = tree_of(world, plugin)
-    return await _changing(world, lambda connection: write_revision(connection, tree, message))
+    return await on_schema(world.engine, lambda connection: write_revision(connection, tree, message))
 
 
 def tree_of(world: World, plugin: str) -> RevisionTree:
@@ -68,13 +64,3 @@ def tree_of(world: World, plugin: str) -> RevisionTree:
     near = get_close_matches(plugin, trees, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(trees)}"
     raise PluginUnavailableError(f"no plugin of world {world.name!r} that has tables is called {plugin!r}; {hint}")
-
-
-async def _changing(world: World, work: Callable[[Connection], T]) -> T:
-    """On a connection that may change the schema, in one transaction."""
-    async with world.engine.execution_options(dam_migrating=True).connect() as connection:
-        try:
-            async with connection.begin():
-                return await connection.run_sync(work)
-        finally:
-            await connection.invalidate()  # SQLite's foreign keys are off on it

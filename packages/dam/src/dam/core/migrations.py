@@ -2,11 +2,11 @@
 
 import importlib.util
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,6 +19,8 @@ from dam.models.core.base_class import Base
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+
+T = TypeVar("T")
 
 _REVISION_FILE = re.compile(r"(\d{4})_\w+\.py")
 
@@ -131,12 +133,17 @@ def check_states(states: Sequence[SchemaState], world: str) -> None:
 async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree], world: str) -> list[SchemaState]:
     """Brings every tree to its head, all in one transaction; returns where those stood that were not there yet."""
     trees = list(trees)
+    return await on_schema(engine, lambda connection: _upgrade(connection, trees, world))
+
+
+async def on_schema(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+    """``work`` on a connection that may change the schema, in one transaction."""
     async with engine.execution_options(dam_migrating=True).connect() as connection:
         try:
             async with connection.begin():
-                return await connection.run_sync(_upgrade, trees, world)
+                return await connection.run_sync(work)
         finally:
-            await connection.invalidate()  # its foreign keys are off
+            await connection.invalidate()  # SQLite's foreign keys are off on it
 
 
 def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
