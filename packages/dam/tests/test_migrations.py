@@ -94,6 +94,7 @@ CORE = {
     "dam_alembic_version",
     "dam_derivation",
     "dam_entity",
+    "dam_lease",
     "dam_needs_metadata_extraction",
     "dam_run",
     "dam_world_config",

@@ -59,11 +59,12 @@ class Scope:
     batches: "dict[type[MarkerComponent], MarkedEntityList[Any]]" = field(default_factory=dict)
     announcements: "list[Event]" = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    afterwards: AsyncExitStack = field(default_factory=AsyncExitStack)  # what is let go of when the transaction is over
     instances: dict[Need, Any] = field(default_factory=dict)
 
     def begun(self) -> "Scope":
         """As it was made: what an earlier attempt has left in it is gone."""
-        self.idle, self.stack = True, AsyncExitStack()
+        self.idle, self.stack, self.afterwards = True, AsyncExitStack(), AsyncExitStack()
         for held in (self.batches, self.announcements, self.instances):
             held.clear()
         return self

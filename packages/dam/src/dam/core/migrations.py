@@ -147,7 +147,7 @@ async def on_schema(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
 
 
 def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
-    backend_of(connection).lock_schema(connection)
+    backend_of(connection).lock(connection, "dam migrations")
     states = _states(connection, trees)
     if newer := [state for state in states if state.is_too_new]:
         check_states(newer, world)

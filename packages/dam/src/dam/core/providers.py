@@ -1,6 +1,6 @@
 """The core's own providers: everything that a system can ask for without a plugin's help."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.core.injection import Need, ProviderTable, Scope, Trigger
+from dam.core.leases import claimed
 from dam.core.system_params import MarkedEntityList, ReadingMarker, ResourceMarker, WorldContext
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session, open_transaction
 from dam.models.config import SettingsModel, WorldConfig
@@ -95,10 +96,20 @@ async def _marked(scope: Scope, need: Need) -> AsyncIterator[MarkedEntityList[An
     if marker in scope.batches:  # systems that wait for the same marker get the same entities
         yield scope.batches[marker]
         return
-    async with scope.world.bound(scope).reading() as session:  # markers that the scope itself wrote or took off count
-        query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
-        scope.batches[marker] = MarkedEntityList(await session.scalars(query))
-        yield scope.batches[marker]
+    scope.batches[marker] = MarkedEntityList(await _next_batch(scope, marker))
+    yield scope.batches[marker]
+
+
+async def _next_batch(scope: Scope, marker: type[MarkerComponent]) -> Iterable[int]:
+    """What nobody works on. What is part of a transaction sees its own markers, which are nobody else's yet."""
+    query = select(marker.entity_id).order_by(marker.entity_id).limit(BATCH)
+    transaction = scope.find(TRANSACTION)
+    is_part = transaction is not None and transaction.is_open
+    async with scope.world.bound(scope).reading() as session:
+        found = list(await session.scalars(query if is_part else query.limit(1)))
+    if is_part or not found:
+        return found
+    return await scope.afterwards.enter_async_context(claimed(scope.world.engine, marker, BATCH))
 
 
 def _wrong_marker(_world: "World", need: Need) -> str | None:

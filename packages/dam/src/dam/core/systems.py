@@ -302,7 +302,7 @@ def ended(error: BaseException) -> tuple[str, BaseException]:
 async def entered(scope: Scope) -> AsyncIterator[None]:
     """Ends what the scope holds: commits or rolls back its transaction, then announces what was to follow the commit."""
     try:
-        async with scope.stack:
+        async with scope.afterwards, scope.stack:
             yield
     except BaseException as e:
         joined = scope.parent.find(TRANSACTION) if scope.parent else None

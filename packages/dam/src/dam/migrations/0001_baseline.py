@@ -55,6 +55,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entity_id", name="pk_dam_needs_metadata_extraction"),
     )
     op.create_table(
+        "dam_lease",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("queue", sa.String(length=128), nullable=False),
+        sa.Column("low", sa.BigInteger(), nullable=False),
+        sa.Column("high", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_dam_lease"),
+    )
+    op.create_index("ix_dam_lease_queue", "dam_lease", ["queue"])
+    op.create_table(
         "dam_world_config",
         sa.Column("entity_id", ID, autoincrement=False, nullable=False),
         sa.Column("name", sa.String(), nullable=True),
@@ -75,6 +86,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("dam_world_config")
+    op.drop_table("dam_lease")
     op.drop_table("dam_needs_metadata_extraction")
     op.drop_table("dam_derivation")
     op.drop_table("dam_run")

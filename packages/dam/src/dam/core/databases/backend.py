@@ -57,8 +57,8 @@ class Backend(Protocol):
         """The dialect's own ``INSERT``, which knows ``on_conflict_do_update`` and ``on_conflict_do_nothing``."""
         ...
 
-    def lock_schema(self, connection: Connection) -> None:
-        """Keeps other processes from changing the schema until the transaction ends."""
+    def lock(self, connection: Connection, name: str) -> None:
+        """Waits until no other transaction holds the lock of that name, and holds it until this one ends."""
         ...
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:

@@ -52,8 +52,8 @@ class PostgresBackend(Backend):
     def insert(self, table: FromClause) -> Any:
         return postgresql.insert(table)  # type: ignore[arg-type]
 
-    def lock_schema(self, connection: Connection) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dam migrations'))"))
+    def lock(self, connection: Connection, name: str) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:
         # Of what no column of that type can hold asyncpg says so itself, before anything is sent.

@@ -52,7 +52,7 @@ class SqliteBackend(Backend):
     def insert(self, table: FromClause) -> Any:
         return sqlite.insert(table)  # type: ignore[arg-type]
 
-    def lock_schema(self, connection: Connection) -> None:
+    def lock(self, connection: Connection, name: str) -> None:
         """Nothing: there is one writer."""
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:
