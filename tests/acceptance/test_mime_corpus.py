@@ -39,6 +39,7 @@ MORE_EXACT = {
     "pillow/hopper.rgb": "image/x-sgi",
     # text that is a picture, or XMP
     "metadata-extractor-images/xmp/APhotoManager-exmaple.xmp": "application/rdf+xml",
+    "pillow/hopper.im": "image/x-ifunc",
     "pillow/hopper.xbm": "image/x-xbitmap",
     # animated
     "hydrus/muh_apng.png": "image/apng",

@@ -110,7 +110,9 @@ def _version(value: bool) -> None:
 @app.callback()
 def main_options(
     ctx: typer.Context,
-    world: Annotated[str | None, typer.Option("--world", "-w", metavar="NAME", help="The world to use.")] = None,
+    world: Annotated[
+        str | None, typer.Option("--world", "-w", metavar="NAME", help="The world to use, by name or as WORLD:ENTITY.")
+    ] = None,
     config: Annotated[str | None, typer.Option("--config", metavar="FILE", help="The dam.toml to use.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,

@@ -108,7 +108,8 @@ class Configuration:
         return given.base / Path(given.value).expanduser() if given else Path(user_data_dir("dam")).absolute()
 
     def choose(self, name: str | None) -> str:
-        """The world to use: as named, else ``DAM_WORLD``, else the file's default, else the built-in one."""
+        """The world to use: as named, else ``DAM_WORLD``, else the file's default, else the built-in one. ``WORLD:ENTITY`` is one
+        whose configuration is stored in another."""
         variable = self._variables.get("DAM_WORLD")
         chosen, said_by = (
             (name, "--world")
@@ -119,13 +120,18 @@ class Configuration:
             if self._tables.default_world
             else (DEFAULT_WORLD, "")
         )
-        if chosen not in self.names:
+        if chosen not in self.names and not self._is_stored(chosen):
             place = f"{self.file} has" if self.file else f"there is no {FILE}, which leaves"
             raise NoSuchWorldError(
                 f"no world {chosen!r}, which {said_by} names: {place} {', '.join(self.names)}; "
                 f"add a table [worlds.{chosen}] or choose another with --world"
             )
         return chosen
+
+    def _is_stored(self, name: str) -> bool:
+        """Whether it is of the form ``WORLD:ENTITY``, with a world that is configured or stored itself."""
+        holder, _, entity = name.rpartition(":")
+        return entity.isdecimal() and (holder in self.names or self._is_stored(holder))
 
     def describe(self, name: str) -> WorldDescription:
         """Everything about one world, validated. Raises ``SettingsError`` or ``PluginUnavailableError``."""

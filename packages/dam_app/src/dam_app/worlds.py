@@ -3,11 +3,15 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import select
 
 from dam.core.databases import database_file
-from dam.core.exceptions import DamError, DatabaseUnavailableError
+from dam.core.exceptions import DamError, DatabaseUnavailableError, NoSuchWorldError, PluginUnavailableError
 from dam.core.world import World
 from dam.core.world_manager import close_world, create_world_from_components
+from dam.models.config import ConfigComponent, WorldConfigComponent
 from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
 from dam_fs.resources import FileOperationsResource, storage_folder
@@ -35,12 +39,62 @@ async def opened(
     configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False
 ) -> AsyncIterator[World]:
     """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
-    world = build(configuration.describe(name))
+    world = await _built(configuration, name)
     try:
         await _prepare(world, say, str(configuration.home), setup=setup)
         yield world
     finally:
         await close_world(world)
+
+
+async def _built(configuration: Configuration, name: str) -> World:
+    if name in configuration.names:
+        return build(configuration.describe(name))
+    holder, _, entity = name.rpartition(":")
+    async with opened(configuration, holder) as other:
+        components = await stored_configuration(other, int(entity))
+    return create_world_from_components(components)
+
+
+async def save_world(world: World, description: WorldDescription) -> int:
+    """Stores a world's configuration as components of an entity of ``world``, and returns that.
+
+    It is the same entity if the world was stored there before. Secrets stay where they are: what is stored says where. Raises
+    ``PluginUnavailableError``.
+    """
+    components = {type(component): component for component in description.components}
+    if missing := [cls.__module__.partition(".")[0] for cls in components if cls not in world.components]:
+        names = ", ".join(name.replace("_", "-") for name in missing)
+        raise PluginUnavailableError(
+            f"world {world.name!r} cannot store settings of {names}, whose tables it does not have; add {names} to its plugins"
+        )
+    async with world.transaction() as transaction:
+        row: Any = WorldConfigComponent  # whose columns are those of its settings
+        known = await transaction.session.scalar(select(row.entity_id).where(row.name == description.name))
+        entity_id = await transaction.create_entity() if known is None else known
+        for cls in _kinds_of_settings(world):
+            if cls not in components:  # of a plugin that it had once
+                await transaction.remove_components(cls, [entity_id])
+        await transaction.remove_components(row, [entity_id])  # what is set no more
+        transaction.add(entity_id, *components.values())
+    return entity_id
+
+
+async def stored_configuration(world: World, entity_id: int) -> list[ConfigComponent]:
+    """What ``save_world`` has stored. Raises ``NoSuchWorldError``."""
+    async with world.reading() as session:
+        found = [await session.get(cls, entity_id) for cls in _kinds_of_settings(world)]
+    components = [component for component in found if component is not None]
+    if not any(isinstance(component, WorldConfigComponent) for component in components):
+        raise NoSuchWorldError(
+            f"entity {entity_id} of world {world.name!r} holds no world's configuration; "
+            f"'dam-cli worlds save NAME --in {world.name}' stores one, and says under which id"
+        )
+    return components
+
+
+def _kinds_of_settings(world: World) -> list[type[ConfigComponent]]:
+    return [cls for cls in world.components if issubclass(cls, ConfigComponent)]
 
 
 def build(description: WorldDescription) -> World:

@@ -127,10 +127,14 @@ def _server(folder: Path, cleanup_mode: str | None) -> Any:
 
 
 def data_folder() -> Path:
-    """The same for all processes of a session."""
+    """The same for all processes of a session, and for sessions that its tests start."""
     if DATA not in os.environ:
         os.environ[DATA] = tempfile.mkdtemp(prefix="dam-postgres-", dir=_short_folder())
+        _made_here.append(os.environ[DATA])
     return Path(os.environ[DATA])
+
+
+_made_here: list[str] = []
 
 
 def _short_folder() -> str | None:
@@ -140,9 +144,10 @@ def _short_folder() -> str | None:
 
 
 def stop_postgres_server() -> None:
-    """Stops the session's own server and deletes its data."""
-    folder = Path(os.environ.pop(DATA, ""))
-    if (folder / "postmaster.pid").exists():
-        _server(folder, cleanup_mode="stop").cleanup()
-    if folder.name:
+    """Stops the server of a session that this process has begun, and deletes its data."""
+    while _made_here:
+        folder = Path(_made_here.pop())
+        if (folder / "postmaster.pid").exists():
+            _server(folder, cleanup_mode="stop").cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop(DATA, None)

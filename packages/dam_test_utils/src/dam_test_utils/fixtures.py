@@ -125,8 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stops the server that tests have started."""
-    if not hasattr(config, "workerinput"):
-        stop_postgres_server()
+    stop_postgres_server()
 
 
 @pytest.fixture(scope="session")
