@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -35,6 +34,7 @@ from dam.models.core.fields import fields_of
 from dam_app.cli import app
 from dam_app.config import load_configuration
 from dam_app.exits import Exit, exit_of
+from dam_app.settings import meanings
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -216,27 +216,15 @@ def settings_page() -> str:
     )
 
 
-def _meanings(model: type) -> dict[str, str]:
-    """The docstrings below a model's fields. Pydantic could keep them, at the price of parsing sources at every start."""
-    (definition,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
-    }
-
-
 def _settings_table(model: type[SettingsModel], fields: Iterable[tuple[str, Any]], prefix: str) -> str:
-    meanings = _meanings(model)
+    said = meanings(model)
     rows = [
         [
             code(name),
             _type(field.annotation),
             "" if field.default in (None, "") else code(field.default),
             _range(field),
-            " ".join(meanings.get(name, "").replace("``", "`").split()),
+            " ".join(said.get(name, "").replace("``", "`").split()),
             code(prefix + name.upper()),
         ]
         for name, field in fields

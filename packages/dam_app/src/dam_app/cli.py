@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from dam_app.application import Group
 from dam_app.commands import (
     add_asset,
+    config,
     db,
     failures,
     find_file_by_hash,
@@ -134,6 +135,7 @@ for module in (
     thumbnail,
     worlds,
     plugins,
+    config,
     setup_db,
     db,
 ):

@@ -162,6 +162,15 @@ class Configuration:
         settings: S = self._validated(model, _table_of(table.settings, plugin), f"{where}.settings.{plugin}", self.base)
         return settings
 
+    def source(self, name: str, key: str, plugin: str | None = None) -> str:
+        """Who says a setting of a world, or of one of its plugins: a variable, the file, or ``default``."""
+        table, where = self._table(name)
+        if plugin is None:
+            given = {**(table.model_extra or {}), "plugins": table.plugins}
+        else:
+            given, where = _table_of(table.settings, plugin), f"{where}.settings.{plugin}"
+        return "default" if given.get(key) is None else self._place(where, key)
+
     def _table(self, name: str) -> tuple[WorldTable, str]:
         return self._tables.worlds.get(name, WorldTable()), f"worlds.{name}"
 
