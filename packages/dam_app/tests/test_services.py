@@ -24,7 +24,6 @@ from dam_app.services import (
     find_by_hash,
     newest_assets,
     paths_from,
-    plugin_rows,
     world_rows,
 )
 from dam_fs.commands import AssetOutcome
@@ -271,11 +270,3 @@ def test_worlds_are_listed_with_their_databases_and_what_is_wrong_with_them(home
     assert rows["server"]["database"] == "postgresql+asyncpg://me@host/db"
     assert "analysis_workers=0" in rows["bad"]["error"]
     assert "'rubbish' is not a database" in rows["odd"]["error"]
-
-
-def test_plugins_are_listed_with_what_became_of_them_in_the_world(home: Path) -> None:
-    (home / "dam.toml").write_text("[worlds.bare]\nplugins = []\n")
-    rows = {row["name"]: row for row in plugin_rows(load_configuration(), None)}
-    row = rows["dam-fs"]
-    assert (row["name"], row["distribution"], row["state"], row["error"]) == ("dam-fs", "dam-fs", "loaded", None)
-    assert {row["state"] for row in plugin_rows(load_configuration(), "bare")} == {"disabled"}

@@ -5,6 +5,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+VERBS = "dam.cli"
+"""Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
+
 
 class UsageError(typer.BadParameter):
     """A mistake in the whole of a command line, not in the value of one parameter."""

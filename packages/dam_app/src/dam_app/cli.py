@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from dam_app.application import Group
+from dam_app.application import VERBS, Group
 from dam_app.commands import (
     add_asset,
     config,
@@ -33,9 +33,6 @@ from dam_app.commands import (
 )
 from dam_app.context import INTERRUPTED, Globals, guarded
 from dam_app.output import Output
-
-VERBS = "dam.cli"
-"""Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
 
 
 class VerbGroup(Group):

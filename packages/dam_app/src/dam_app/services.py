@@ -5,7 +5,6 @@ import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +15,13 @@ from sqlalchemy import Select, inspect, null, select, tuple_
 from dam.core.databases import database_file
 from dam.core.exceptions import DamError, PluginUnavailableError
 from dam.core.metadata_systems import chosen_analyzers
-from dam.core.plugin import in_order
 from dam.core.query import listed
 from dam.core.transaction import parts
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
-from dam_app.config import Configuration, WorldDescription
+from dam_app.config import Configuration
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
 from dam_fs.models import ContentHashMd5Component, ContentHashSha256Component, FilePropertiesComponent
@@ -332,48 +330,6 @@ async def _listed(world: World, entity_ids: Sequence[int]) -> list[Listed]:
             for part in parts(entity_ids)
             for row in await session.execute(query.where(properties.entity_id.in_(part)))
         ]
-
-
-def plugin_rows(configuration: Configuration, world: str | None) -> list[dict[str, Any]]:
-    """Every installed plugin with its state; one that the chosen world leaves out is ``disabled``."""
-    reports = configuration.plugin_reports()
-    enabled: set[str] = set(reports)
-    failed: dict[str, str] = {}
-    with suppress(DamError):  # a world that cannot be described has whatever is installed
-        description = configuration.describe(configuration.choose(world))
-        enabled = {report.name for report in description.plugins}
-        failed = _failing(description)
-    rows = []
-    for report in reports.values():
-        is_used = report.name in enabled or report.state != "loaded"
-        rows.append(
-            {
-                "name": report.name,
-                "distribution": report.distribution,
-                "version": report.version,
-                "state": "failed" if report.name in failed else report.state if is_used else "disabled",
-                "error": failed.get(report.name, report.error),
-            }
-        )
-    return rows
-
-
-def _failing(description: WorldDescription) -> dict[str, str]:
-    """Plugins that loaded and cannot be built into the world: name → why."""
-    world = World(description.core.model_copy(update={"database_password": None}))  # it is not opened
-    failed = {}
-    parts_of = {
-        report.plugin: (report.name, component)
-        for report, component in zip(description.plugins, description.components[1:], strict=True)
-        if report.plugin is not None
-    }
-    for plugin in in_order(parts_of):
-        name, component = parts_of[plugin]
-        try:
-            world.add_plugin(plugin, component.to_settings(description.base, plugin.Settings))
-        except DamError as e:
-            failed[name] = e.message
-    return failed
 
 
 def world_rows(configuration: Configuration, chosen: str | None = None) -> list[dict[str, Any]]:

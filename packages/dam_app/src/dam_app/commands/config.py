@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
         cls=Group, help="Settings of worlds.", no_args_is_help=True, epilog="Example: dam-cli config show"
     )
     group.command("show", cls=Command, epilog="Example: dam-cli --world photos config show")(show)
-    group.command("template", cls=Command, epilog="Example: dam-cli config template > dam.toml")(template)
+    group.command("template", cls=Command, epilog="Example: dam-cli config template")(template)
     app.add_typer(group, name="config")
 
 
