@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from sqlalchemy import select
 
 from dam.commands.analysis_commands import ReprocessCommand, Which
+from dam.core.analysis import local_copy
 from dam.core.exceptions import NoSuchEntityError
 from dam.core.query import query
 from dam.core.stages import SystemStage
@@ -42,12 +45,13 @@ from dam_media_image.models import (
 )
 from dam_media_image.plugin import ImagePlugin
 from dam_media_image.settings import ImageSettings
-from dam_media_image.systems import similarity_systems
+from dam_media_image.systems import similarity_systems, thumbnail_systems
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from dam.core.content import ContentSource
     from dam.core.world import World
     from dam_test_utils.fixtures import MakeWorld
 
@@ -421,6 +425,21 @@ async def test_a_thumbnail_is_made_once_and_kept_in_the_store(world: World, tmp_
     with await thumbnail(world, entity_id) as small:
         assert small.size == (64, 48)
     assert made.read_bytes() == whole
+
+
+async def test_a_file_that_changes_while_its_thumbnail_is_made_has_none(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def changing(ways: Sequence[ContentSource]) -> AsyncIterator[tuple[ContentSource, str]]:
+        async with local_copy(ways) as (way, path):
+            yield replace(way, is_current=lambda: False), path
+
+    (entity_id,) = await add(world, saved(scene(1), tmp_path / "a.jpg"))
+    monkeypatch.setattr(thumbnail_systems, "local_copy", changing)
+    with pytest.raises(UndecodablePictureError, match="the file changed while it was looked at"):
+        await thumbnail(world, entity_id)
+    assert await kept(world) == []
 
 
 async def test_a_thumbnail_is_upright_transparent_where_the_picture_is_and_never_larger(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from dam.core.databases import reading
 from dam.core.exceptions import PluginUnavailableError
 from dam.core.migrations import RevisionTree, on_schema
 from dam.core.plugin import normalised
@@ -39,7 +40,8 @@ async def schema_differences(world: World) -> dict[str, list[str]]:
         found = {tree.owner: differences(connection, tree) for tree in world.revision_trees}
         return {owner: steps for owner, steps in found.items() if steps}
 
-    return await on_schema(world.engine, compare)
+    async with reading(world.engine).connect() as connection:
+        return await connection.run_sync(compare)
 
 
 async def go_back(world: World, plugin: str, target: str) -> None:
@@ -53,7 +55,8 @@ async def new_revision(world: World, plugin: str, message: str) -> Path:
     """Writes the next revision into the plugin's package. Raises ``RevisionError``, ``PluginError`` or
     ``PluginUnavailableError``."""
     tree = tree_of(world, plugin)
-    return await on_schema(world.engine, lambda connection: write_revision(connection, tree, message))
+    async with reading(world.engine).connect() as connection:
+        return await connection.run_sync(write_revision, tree, message)
 
 
 def tree_of(world: World, plugin: str) -> RevisionTree:

@@ -125,6 +125,11 @@ class Analyses:
             for w, of_one in zip(await asyncio.to_thread(_looked_at_again, work), answers, strict=True)
         ]
 
+    async def compute(self, job: Job) -> Any:
+        """What the one function of a job makes of a file, or a ``Failure``; nothing is recorded."""
+        ((found,),) = await self.pool.run([job])
+        return found
+
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()

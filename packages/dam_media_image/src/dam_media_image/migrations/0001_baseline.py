@@ -262,91 +262,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("dam_media_image_thumbnail")
-    op.drop_index("ix_dam_media_image_phash_rotated_48", table_name="dam_media_image_phash")
-    op.drop_index("ix_dam_media_image_phash_rotated_32", table_name="dam_media_image_phash")
-    op.drop_index("ix_dam_media_image_phash_rotated_16", table_name="dam_media_image_phash")
-    op.drop_index("ix_dam_media_image_phash_hash_value", table_name="dam_media_image_phash")
     op.drop_table("dam_media_image_phash")
-    op.drop_index(
-        "ix_dam_media_image_geo_position_longitude_degrees",
-        table_name="dam_media_image_geo_position",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_geo_position_latitude_degrees",
-        table_name="dam_media_image_geo_position",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
     op.drop_table("dam_media_image_geo_position")
-    op.drop_index(
-        "ix_dam_media_image_frame_properties_frames_per_second", table_name="dam_media_image_frame_properties"
-    )
-    op.drop_index("ix_dam_media_image_frame_properties_frame_count", table_name="dam_media_image_frame_properties")
-    op.drop_index("ix_dam_media_image_frame_properties_duration_seconds", table_name="dam_media_image_frame_properties")
     op.drop_table("dam_media_image_frame_properties")
     op.drop_table("dam_media_image_flat")
-    op.drop_index("ix_dam_media_image_dimensions_width_pixels", table_name="dam_media_image_dimensions")
-    op.drop_index("ix_dam_media_image_dimensions_height_pixels", table_name="dam_media_image_dimensions")
     op.drop_table("dam_media_image_dimensions")
-    op.drop_index("ix_dam_media_image_dhash_rotated_48", table_name="dam_media_image_dhash")
-    op.drop_index("ix_dam_media_image_dhash_rotated_32", table_name="dam_media_image_dhash")
-    op.drop_index("ix_dam_media_image_dhash_rotated_16", table_name="dam_media_image_dhash")
-    op.drop_index("ix_dam_media_image_dhash_hash_value", table_name="dam_media_image_dhash")
     op.drop_table("dam_media_image_dhash")
     op.drop_table("dam_media_image_config")
-    op.drop_index(
-        "ix_dam_media_image_camera_model",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_make",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_lens",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_iso",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_focal_length_mm",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_f_number",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_exposure_seconds",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
-    op.drop_index(
-        "ix_dam_media_image_camera_captured_at",
-        table_name="dam_media_image_camera",
-        sqlite_where=sa.text("layer = 'effective'"),
-        postgresql_where=sa.text("layer = 'effective'"),
-    )
     op.drop_table("dam_media_image_camera")
-    op.drop_index("ix_dam_media_image_ahash_rotated_48", table_name="dam_media_image_ahash")
-    op.drop_index("ix_dam_media_image_ahash_rotated_32", table_name="dam_media_image_ahash")
-    op.drop_index("ix_dam_media_image_ahash_rotated_16", table_name="dam_media_image_ahash")
-    op.drop_index("ix_dam_media_image_ahash_hash_value", table_name="dam_media_image_ahash")
     op.drop_table("dam_media_image_ahash")

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dam.core.analysis import Work
+from dam.analysis.jobs import Compute, Failure, Job
 from dam.core.query import listed
 from dam.core.system_params import WorldSession
 from dam.core.systems import system
@@ -70,13 +70,13 @@ async def find_similar_images(cmd: FindSimilarImagesCommand, world: World, sessi
         raise InvalidThresholdError(f"limit={cmd.limit}: at most so many pictures, so it is 0 or more")
     hashes = await _hashes_of_file(world, cmd.path)
     same = await _same(session, cmd.path)
-    values = {kind: value for kind, value in zip(KINDS, hashes, strict=True) if value is not None}
+    wanted = {kind: value for kind, value in zip(KINDS, hashes, strict=True) if value is not None}
     matches = [
         select(each.c.entity_id, literal(kind).label("kind"), each.c.bits)
-        for kind, value in values.items()
+        for kind, value in wanted.items()
         for each in [await near(session, KINDS[kind], value, thresholds[kind])]
     ]
-    needed = min(cmd.match.needed, len(values))
+    needed = min(cmd.match.needed, len(wanted))
     ranking = _ranking(union_all(*matches).subquery(), needed, same).where(listed(world.components)).limit(cmd.limit)
     return [
         SimilarImage(
@@ -159,7 +159,10 @@ def _table(found: list[Range]) -> CTE:
 async def _same(session: AsyncSession, path: str) -> int | None:
     """The entity that is this very file."""
     content = ContentHashSha256Component
-    digest = await asyncio.to_thread(_digest, path)
+    try:
+        digest = await asyncio.to_thread(_digest, path)
+    except OSError:  # it was there when it was hashed
+        return None
     return await session.scalar(select(content.entity_id).where(content.hash_value == digest))
 
 
@@ -186,12 +189,12 @@ async def _hashes_of_file(world: World, path: str) -> Hashes:
     analyzer = hash_analyzer(world)
     if not analyzer.wants(kind):
         raise NotAPictureError(f"{path!r} is {kind}, which is no picture that can be hashed")
-    ((analysis,),) = await world.analyses.run([Work(os.path.abspath(path), size, kind, [analyzer], shown=path)])
-    if analysis.error is not None:
-        raise UndecodablePictureError(f"{path!r} cannot be hashed: {analysis.error}")
-    if analysis.facts is None:
+    job = Job(os.path.abspath(path), size, kind, (Compute(analyzer.compute.name),), path)
+    found: Hashes | Failure | None = await world.analyses.compute(job)
+    if isinstance(found, Failure):
+        raise UndecodablePictureError(f"{path!r} cannot be hashed: {found.message}")
+    if found is None:
         raise FlatPictureError(
             f"{path!r} is of one shade, and like every other picture that is; there is nothing to find"
         )
-    hashes: Hashes = analysis.facts
-    return hashes
+    return found

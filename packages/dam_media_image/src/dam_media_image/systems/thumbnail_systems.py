@@ -2,20 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
 from typing import NoReturn
 
 from sqlalchemy import select
 
-from dam.analysis.algorithm import Algorithm
+from dam.analysis.jobs import Compute, Failure, Job
 from dam.analysis.ref import ref
-from dam.core.analysis import Work, local_copy
-from dam.core.analyzers import Analyzer, analyzer
+from dam.core.analysis import local_copy
 from dam.core.exceptions import NoSuchEntityError
 from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.world import World
-from dam.models.core.base_component import Component
 from dam.models.entity import Entity
 from dam_fs.resources import FileOperationsResource
 from dam_media_image.commands import ThumbnailCommand
@@ -25,6 +22,7 @@ from dam_media_image.models import ThumbnailComponent
 from dam_media_image.systems.analysis_systems import HASHED
 
 VERSION = 1
+THUMBNAIL = ref("dam_media_image.thumbnail:thumbnail")
 MIME_TYPE = "image/webp"
 LARGEST = 2048
 
@@ -74,23 +72,25 @@ def _read(files: FileOperationsResource, key: str) -> bytes:
 
 
 async def _made(world: World, cmd: ThumbnailCommand) -> Thumbnail:
-    making = _thumbnailer(cmd.size)
     ways = (await world.contents.sources([cmd.entity_id]))[cmd.entity_id]
     if not ways:
         await _refuse_without_content(world, cmd.entity_id)
     kind = ways[0].media_type or ""
-    if not making.wants(kind):
+    if kind not in HASHED:
         raise NotAPictureError(f"entity {cmd.entity_id} is {kind}, of which there are no thumbnails; choose a picture")
     try:
         async with local_copy(ways) as (way, path):
-            work = Work(path, way.size or 0, kind, [making], way.digest, f"entity {cmd.entity_id}", way.is_current)
-            ((analysis,),) = await world.analyses.run([work])
+            job = Job(
+                path, way.size or 0, kind, (Compute(THUMBNAIL.name, (("size", cmd.size),)),), f"entity {cmd.entity_id}"
+            )
+            found: Thumbnail | Failure = await world.analyses.compute(job)
+            if way.is_current is not None and not await asyncio.to_thread(way.is_current):
+                found = Failure("unreachable", "the file changed while it was looked at")
     except OSError as e:
         raise NotAPictureError(f"the content of entity {cmd.entity_id} cannot be reached: {e.strerror}") from e
-    if analysis.error is not None:
-        raise UndecodablePictureError(f"entity {cmd.entity_id} has no thumbnail: {analysis.error}")
-    thumbnail: Thumbnail = analysis.facts
-    return thumbnail
+    if isinstance(found, Failure):
+        raise UndecodablePictureError(f"entity {cmd.entity_id} has no thumbnail: {found.message}")
+    return found
 
 
 async def _refuse_without_content(world: World, entity_id: int) -> NoReturn:
@@ -98,17 +98,3 @@ async def _refuse_without_content(world: World, entity_id: int) -> NoReturn:
         if await session.scalar(select(Entity.id).where(Entity.id == entity_id)) is None:
             raise NoSuchEntityError(f"there is no entity {entity_id} in world {world.name!r}")
     raise NotAPictureError(f"entity {entity_id} has no content; choose a picture")
-
-
-def _thumbnailer(size: int) -> Analyzer[Thumbnail]:
-    """Never registered: nothing is made unless somebody wants it."""
-
-    def components(thumbnail: Thumbnail) -> Iterable[Component]:
-        raise NotImplementedError("the command writes the component, once the object is in the store")
-
-    return analyzer(
-        Algorithm("dam_media_image.thumbnail", VERSION, (("size", size),)),
-        compute=ref("dam_media_image.thumbnail:thumbnail"),
-        accepts=HASHED,
-        produces=(ThumbnailComponent,),
-    )(components)
