@@ -40,7 +40,7 @@ class Shape:
         return self._statements[backend.driver, keep]
 
     def _write_statement(self, backend: Backend, *, keep: bool) -> Insert:
-        statement: Any = backend.insert(self.table)
+        statement: Any = backend.insert_many(self.table, [*self.columns, "run_id"])
         changes = {name: statement.excluded[name] for name in self.columns if name not in self.key}
         if not self.key:
             return cast("Insert", statement)

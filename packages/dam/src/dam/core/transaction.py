@@ -372,7 +372,8 @@ class WorldTransaction:
                 pending.values["run_id"] = self.run.id
             for keep in (True, False):
                 if rows := [pending.values for pending in ordered if pending.keep is keep]:
-                    connection.execute(shape_of(cls).write_statement(self._backend, keep=keep), rows)
+                    statement = shape_of(cls).write_statement(self._backend, keep=keep)
+                    connection.execute(statement, self._backend.parameters(rows))
             self._show_written(session, cls, {pending.values["entity_id"] for pending in ordered})
         for layered_class, entity_ids in layered.items():
             self._materialise(session, layered_class, entity_ids)
@@ -400,7 +401,7 @@ class WorldTransaction:
                 effective.append({"entity_id": entity_id, "layer": EFFECTIVE, **values, "run_id": self.run.id})
             self._show_held(session, cls, entity_id, values)
         if effective:
-            connection.execute(shape.write_statement(self._backend, keep=False), effective)
+            connection.execute(shape.write_statement(self._backend, keep=False), self._backend.parameters(effective))
         for part in parts([entity_id for entity_id, rows in layers.items() if not rows]):
             connection.execute(delete(shape.table).where(shape.table.c.entity_id.in_(part)))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -55,6 +55,14 @@ class Backend(Protocol):
 
     def insert(self, table: FromClause) -> Any:
         """The dialect's own ``INSERT``, which knows ``on_conflict_do_update`` and ``on_conflict_do_nothing``."""
+        ...
+
+    def insert_many(self, table: FromClause, columns: Sequence[str]) -> Any:
+        """The same for many rows of these columns at once, to be executed with ``parameters(rows)``."""
+        ...
+
+    def parameters(self, rows: Sequence[dict[str, Any]]) -> Any:
+        """Rows as ``insert_many`` takes them. There is at least one, and no two have the same key."""
         ...
 
     def lock(self, connection: Connection, name: str) -> None:

@@ -1,11 +1,12 @@
 """PostgreSQL: a server, many writers, and what it says when they get in each other's way."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import URL, Connection, FromClause, event, text
+from sqlalchemy import URL, Connection, FromClause, bindparam, event, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
@@ -51,6 +52,16 @@ class PostgresBackend(Backend):
 
     def insert(self, table: FromClause) -> Any:
         return postgresql.insert(table)  # type: ignore[arg-type]
+
+    def insert_many(self, table: FromClause, columns: Sequence[str]) -> Any:
+        # One array for each column: the server plans and runs one statement, and not one for each row. Of one dimension,
+        # for a value can be a list itself.
+        arrays = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)) for name in columns]
+        unnested = select(*(func.unnest(array) for array in arrays))
+        return self.insert(table).from_select(list(columns), unnested)
+
+    def parameters(self, rows: Sequence[dict[str, Any]]) -> Any:
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def lock(self, connection: Connection, name: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})

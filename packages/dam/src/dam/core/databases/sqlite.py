@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -51,6 +52,12 @@ class SqliteBackend(Backend):
 
     def insert(self, table: FromClause) -> Any:
         return sqlite.insert(table)  # type: ignore[arg-type]
+
+    def insert_many(self, table: FromClause, columns: Sequence[str]) -> Any:
+        return self.insert(table)  # SQLite is called for each row, in one call of the driver
+
+    def parameters(self, rows: Sequence[dict[str, Any]]) -> Any:
+        return rows
 
     def lock(self, connection: Connection, name: str) -> None:
         """Nothing: there is one writer."""
