@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import Connection, inspect, make_url, select, text
 
 from dam.core.databases import connect
 from dam.core.exceptions import MigrationNeededError, SchemaTooNewError
-from dam.core.migrations import RevisionTree, context_options
+from dam.core.migrations import RevisionTree, context_options, migrate, on_schema
 from dam.core.plugin import Plugin
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import WorldConfig
 from dam.models.core.base_class import Base
+from dam.models.markers import NeedsMetadataExtractionComponent
 
 PLUGIN = """
 from dam.core.plugin import Plugin
@@ -96,8 +97,10 @@ CORE = {
     "dam_entity",
     "dam_lease",
     "dam_needs_metadata_extraction",
+    "dam_origin",
     "dam_run",
     "dam_world_config",
+    "dam_world_identity",
 }
 
 
@@ -107,6 +110,23 @@ async def test_a_new_database_gets_the_tables_of_the_core(empty_database: str) -
         assert (behind.tree.owner, behind.current) == ("dam", None)
         await world.check_schema()
     assert await tables(empty_database) == CORE
+
+
+async def test_a_database_of_the_first_revision_keeps_its_data_when_it_is_upgraded(empty_database: str) -> None:
+    def begin(connection: Connection) -> None:
+        migrate(connection, RevisionTree("dam", "dam"), "0001")
+        connection.execute(text("INSERT INTO dam_entity DEFAULT VALUES"))
+        connection.execute(text("INSERT INTO dam_needs_metadata_extraction (entity_id) VALUES (1)"))
+
+    async with world_of(empty_database) as world:
+        await on_schema(world.engine, begin)
+        (behind,) = await world.setup()
+        assert behind.current == "0001"
+        await world.check_schema()
+        async with world.reading() as session:
+            assert list(await session.scalars(select(NeedsMetadataExtractionComponent.entity_id))) == [1]
+        async with world.transaction() as transaction:
+            assert await transaction.create_entity() == 2
 
 
 async def test_revisions_and_metadata_give_the_same_schema(database_url: str) -> None:
@@ -134,7 +154,7 @@ async def test_a_database_without_a_schema_asks_for_setup_db(empty_database: str
     async with world_of(empty_database) as world:
         with pytest.raises(
             MigrationNeededError,
-            match=r"world 'photos': .* for dam \(not set up → 0001\); run: dam-cli --world photos setup-db",
+            match=r"world 'photos': .* for dam \(not set up → 0002\); run: dam-cli --world photos setup-db",
         ):
             await world.check_schema()
 
@@ -144,7 +164,7 @@ async def test_each_plugin_has_a_version_of_its_own(empty_database: str, make_pl
     async with world_of(empty_database, one, two) as world:
         behind = await world.setup()
         assert [(s.tree.owner, s.tree.head) for s in behind] == [
-            ("dam", "0001"),
+            ("dam", "0002"),
             ("dam-test-one", "0002"),
             ("dam-test-two", "0001"),
         ]
@@ -214,7 +234,7 @@ async def test_a_failing_upgrade_leaves_nothing_half_done(empty_database: str, m
     async with world_of(empty_database, plugin) as world:
         with pytest.raises(RuntimeError, match="no more"):
             await world.setup()
-        assert [state.current for state in await world.schema_states()] == ["0001", None]
+        assert [state.current for state in await world.schema_states()] == ["0002", None]
     assert await tables(empty_database) == CORE
 
 

@@ -1,4 +1,4 @@
-"""What ``add-asset`` shows while it works, and when it is done."""
+"""What long commands show while they work, and when they are done."""
 
 import asyncio
 import sys
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.system_events.analysis import EntitiesAnalysed
+from dam.system_events.copying import CopyStatus, EntityCopied, LinksCopied
 from dam_app.answers import answers
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
@@ -186,3 +187,53 @@ class AnalysisReport:
             self._output.note("interrupted; run the same command again to continue")
             return Exit.INTERRUPTED
         return Exit.SOME_FAILED if self._failed else Exit.DONE
+
+
+class CopyReport:
+    """Counts what is copied into another world, and says it."""
+
+    def __init__(self, output: Output, stop: asyncio.Event, *, dry_run: bool = False) -> None:
+        self._output = output
+        self._stop = stop
+        self._dry_run = dry_run
+        self._counts: Counter[str] = Counter()
+        self._links = LinksCopied(0, 0)
+        self._began = self._told = time.monotonic()
+
+    def take(self, event: Any) -> None:
+        """One event of the command."""
+        if isinstance(event, LinksCopied):
+            self._links = event
+        elif isinstance(event, EntityCopied):
+            self._counts[event.status.value] += 1
+            self._tell(event)
+
+    def finish(self) -> Exit:
+        """Says how it ended; returns the exit code."""
+        seconds, stopped = time.monotonic() - self._began, self._stop.is_set()
+        counts = {status.value: self._counts[status.value] for status in CopyStatus}
+        said = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to copy"
+        links = {"links_added": self._links.added, "links_left_out": self._links.left_out}
+        record = {**counts, **links, "seconds": round(seconds, 3), "dry_run": self._dry_run, "interrupted": stopped}
+        if self._links.left_out:
+            self._output.warning(
+                f"{self._links.left_out} relations were left out: an end of theirs is not in the other world"
+            )
+        self._output.summary(record, f"{'would be: ' if self._dry_run else ''}{said} ({seconds:.1f} s)")
+        if stopped:
+            self._output.note("interrupted; run the same command again to continue")
+            return Exit.INTERRUPTED
+        return Exit.SOME_FAILED if self._counts[CopyStatus.FAILED] or self._links.left_out else Exit.DONE
+
+    def _tell(self, copied: EntityCopied) -> None:
+        if self._output.json or not sys.stdout.isatty():
+            record = {"status": copied.status.value, "source_id": copied.source_id, "entity_id": copied.entity_id}
+            cells = [copied.status.value, str(copied.source_id), str(copied.entity_id or ""), safe(copied.reason or "")]
+            self._output.item({**record, "reason": copied.reason}, "\t".join(cells).rstrip())
+        if copied.status is CopyStatus.FAILED and not self._output.json:
+            print(safe(f"failed: {copied.source_id}: {copied.reason}"), file=sys.stderr)
+        if time.monotonic() - self._told > PROGRESS_EVERY:
+            self._told = time.monotonic()
+            self._output.progress({"done": self._counts.total()})
+            if sys.stderr.isatty() and not self._output.json:
+                self._output.note(f"{self._counts.total()} done")

@@ -8,6 +8,7 @@ from dam_fs.settings import FsSettings, FsSettingsComponent
 from dam_fs.storage import LocalStorage
 from dam_fs.systems.content_systems import FileOpener
 from dam_fs.systems.ingest_systems import add_assets
+from dam_fs.systems.transfer_systems import transfer_derived, transfer_files
 
 
 class FsPlugin(Plugin):
@@ -28,4 +29,6 @@ class FsPlugin(Plugin):
         files = FileOperationsResource(LocalStorage(storage_folder(world.settings_of(FsSettings), world.config)))
         world.add_resource(files)
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
+        world.register_transfer(models.FileLocationComponent, transfer_files)
+        world.register_transfer(models.DerivedObjectComponent, transfer_derived, essential=False)
         world.register_system(add_assets)

@@ -125,6 +125,12 @@ class NoSuchAnalyzerError(DamError):
     code = "DAM214"
 
 
+class CopyError(DamError):
+    """Entities cannot be copied between those two worlds, and nothing was; the message says what stands in the way."""
+
+    code = "DAM215"
+
+
 class SystemRunError(DamError):
     """A system failed while it ran; ``system_name`` says which, ``__cause__`` is its own error."""
 

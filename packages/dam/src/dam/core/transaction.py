@@ -162,25 +162,33 @@ class WorldTransaction:
     def add(self, entity_id: int, *components: Component) -> None:
         """Adds components to an entity, or updates those whose key it has already; equal values write nothing."""
         for component in components:
-            self._enqueue(entity_id, component, keep=False)
+            self._add(entity_id, component, keep=False)
 
     def ensure(self, entity_id: int, *components: Component) -> None:
         """Adds those components whose key the entity does not have yet, and leaves the others as they are."""
         for component in components:
-            self._enqueue(entity_id, component, keep=True)
+            self._add(entity_id, component, keep=True)
 
-    def _enqueue(self, entity_id: int, component: Component, *, keep: bool) -> None:
-        if isinstance(component, LayeredComponent) and component.layer == EFFECTIVE:
-            raise ComponentDefinitionError(
-                f"{type(component).__name__}: the layer {EFFECTIVE!r} is computed from the others; write one of those"
-            )
-        cls, shape = type(component), shape_of(type(component))
-        values = shape.values(component)
+    def write_rows(self, cls: type[Component], rows: Iterable[dict[str, Any]], *, keep: bool = False) -> None:
+        """The same for rows of another world: each holds all columns but bookkeeping, ``entity_id`` being one of this world."""
+        for row in rows:
+            self._enqueue(cls, dict(row), keep=keep)
+
+    def _add(self, entity_id: int, component: Component, *, keep: bool) -> None:
+        values = shape_of(type(component)).values(component)
         values["entity_id"] = entity_id
         if instance_state(component).key is None:  # else it is a row of its own, which must not move to another entity
             component.entity_id = entity_id
-        if isinstance(component, LayeredComponent):
-            self._layered.setdefault(type(component), set()).add(entity_id)
+        self._enqueue(type(component), values, keep=keep)
+
+    def _enqueue(self, cls: type[Component], values: dict[str, Any], *, keep: bool) -> None:
+        shape = shape_of(cls)
+        if issubclass(cls, LayeredComponent):
+            if values["layer"] == EFFECTIVE:
+                raise ComponentDefinitionError(
+                    f"{cls.__name__}: the layer {EFFECTIVE!r} is computed from the others; write one of those"
+                )
+            self._layered.setdefault(cls, set()).add(values["entity_id"])
         if shape.identity and (held := self._held(cls, shape.key_of(values))) is not None:
             if not keep:  # the session knows this row as an object: that object changes, so whoever holds it sees it
                 for name, value in values.items():

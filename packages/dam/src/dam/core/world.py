@@ -4,7 +4,7 @@ import copy
 import getpass
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from types import TracebackType
@@ -39,6 +39,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 E = TypeVar("E")
 
+Transfer = Callable[["World", "World", Sequence[dict[str, Any]]], Awaitable[Sequence[str | None]]]
+"""Brings what rows of the first world speak of into the second. For each row why it cannot come along, or ``None``."""
+
 
 class World:
     """Everything hangs on a world, and two worlds share nothing.
@@ -56,6 +59,7 @@ class World:
         self.scheduler = WorldScheduler()
         self.analyses = Analyses(config)
         self.openers = OpenerTable()
+        self.transfers: dict[type[Component], tuple[Transfer, bool]] = {}
         self.components: dict[type[Component], None] = {}
         self.settings: dict[type[SettingsModel], SettingsModel] = {WorldConfig: config}
         self.plugins: dict[type[Plugin], Plugin] = {}
@@ -134,6 +138,13 @@ class World:
     def register_opener(self, location: type[Component], opener: Opener[Any], *, cost: int = 50) -> None:
         """Says how content is reached from one kind of location; the cheapest opener is tried first."""
         self.openers.add(location, opener, cost)
+
+    def register_transfer(self, component: type[Component], transfer: Transfer, *, essential: bool = True) -> None:
+        """Says what has to come along when rows of a component, or of those that inherit from it, are copied into another world.
+
+        An entity with an ``essential`` row that cannot come along is not copied; any other such row is left out.
+        """
+        self.transfers[component] = (transfer, essential)
 
     def register_provider(self, key: Any, open: Any, *, lifetime: Any = "call") -> None:  # noqa: A002
         """Makes a type, or the class of an ``Annotated`` marker, something that systems can ask for."""

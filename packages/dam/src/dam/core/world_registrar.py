@@ -1,15 +1,23 @@
 """What every world has, whatever its plugins."""
 
+from dam.core.copying import copy_entities
 from dam.core.metadata_systems import metadata_extraction_system, reprocess
 from dam.core.world import World
 from dam.models.config import WorldConfigComponent
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
+from dam.models.origin import OriginComponent
 
 
 def register_core_systems(world: World) -> None:
     """Registers the core's components and systems; every standard way to make a world calls it."""
-    for component in (WorldConfigComponent, DerivationComponent, NeedsMetadataExtractionComponent):
+    for component in (
+        WorldConfigComponent,
+        DerivationComponent,
+        NeedsMetadataExtractionComponent,
+        OriginComponent,
+    ):
         world.register_component(component)
     world.register_system(metadata_extraction_system)
     world.register_system(reprocess)
+    world.register_system(copy_entities)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dam_app.application import Command, Group
+from dam_app.application import Command, Group, UsageError
 from dam_app.context import Globals, JsonOption, run
 from dam_app.output import Output
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list", cls=Command, epilog="Example: dam-cli worlds list")(list_worlds)
     group.command("save", cls=Command, epilog="Example: dam-cli worlds save photos --in archive")(save)
+    group.command("copy", cls=Command, epilog="Example: dam-cli worlds copy photos archive 12 15")(copy)
     app.add_typer(group, name="worlds")
 
 
@@ -74,5 +75,53 @@ def save(
             entity_id = await save_world(world, description)
         use = f"{chosen}:{entity_id}"
         output.item({"name": name, "in": chosen, "entity_id": entity_id, "world": use}, f"{name}\t{use}")
+
+    run(options, work)
+
+
+def copy(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The world to copy from.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The world to copy to.")],
+    entity_ids: Annotated[
+        list[int] | None, typer.Argument(metavar="ID", help="Only these assets; all unless given.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let SRC have the last word on what DST has too.")
+    ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Leave out facts of plugins that DST does not have.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and copy nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Copy assets with their content and all that is known of them. Running it again continues, and copies what is new."""
+    options = Globals.of(ctx, json=json)
+    if options.world is not None:
+        raise UsageError("--world chooses no world here; SRC and DST do")
+
+    async def work(output: Output) -> int:
+        from contextlib import aclosing
+
+        from dam.commands.copy_commands import CopyEntitiesCommand
+        from dam_app.config import load_configuration
+        from dam_app.interrupts import Interrupts
+        from dam_app.progress import CopyReport
+        from dam_app.worlds import opened
+
+        configuration = load_configuration(options.config)
+        names = configuration.choose(source), configuration.choose(target)
+        async with (
+            opened(configuration, names[0], say=output.note) as origin,
+            opened(configuration, names[1], say=output.note) as world,
+        ):
+            output.note(f"world: {names[1]}")
+            command = CopyEntitiesCommand(origin, entity_ids or None, overwrite, partial, dry_run)
+            report = CopyReport(output, command.stop, dry_run=dry_run)
+            with Interrupts(command.stop, output):
+                async with aclosing(world.dispatch_command(command)) as events:
+                    async for event in events:
+                        report.take(event)
+        return report.finish()
 
     run(options, work)
