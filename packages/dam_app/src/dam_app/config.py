@@ -102,6 +102,11 @@ class Configuration:
         return sorted({*self._tables.worlds, DEFAULT_WORLD})
 
     @property
+    def configured(self) -> list[str]:
+        """Those that have a table, or variables."""
+        return sorted(self._tables.worlds)
+
+    @property
     def home(self) -> Path:
         """The folder of the built-in default world and of worlds that name no database."""
         given = self._variables.get("DAM_HOME")
@@ -248,15 +253,17 @@ class Configuration:
         return _place_of(self._variables, self.file, [*where.split("."), key])
 
 
-def load_configuration(config: str | None = None) -> Configuration:
+def load_configuration(config: str | None = None, *, added: str = "") -> Configuration:
     """Reads ``dam.toml`` from ``config``, ``DAM_CONFIG``, the working folder and its parents, or the user's configuration
-    folder; none is fine. Raises ``SettingsError``."""
+    folder; none is fine. ``added`` is read as if it stood at the file's end. Raises ``SettingsError``."""
     try:
         here = Path.cwd()
     except FileNotFoundError as e:
         raise SettingsError("the working folder does not exist any more; change to one that does") from e
     file, is_named = _find(config, here)
-    content = {} if file is None else _read(file)
+    if file is None and added:
+        file = users_file()
+    content = {} if file is None else _read(file, added)
     base = file.parent if file else here
     dotenv = base / ".env"
     if not is_named and dotenv.is_file():
@@ -271,9 +278,15 @@ def load_configuration(config: str | None = None) -> Configuration:
     return Configuration(file, _same_case(tables, content), variables, base)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def users_file() -> Path:
+    """The ``dam.toml`` in the user's configuration folder, whether there is one or not."""
+    return Path(user_config_dir("dam")) / FILE
+
+
+def _read(file: Path, added: str) -> dict[str, Any]:
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        is_new = bool(added) and not file.exists()
+        content = tomllib.loads(("" if is_new else file.read_text(encoding="utf-8")) + added)
     except OSError as e:
         raise SettingsError(f"{file} cannot be read: {e.strerror}; correct --config or DAM_CONFIG") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
@@ -358,7 +371,7 @@ def _find(config: str | None, here: Path) -> tuple[Path | None, bool]:
         if file.is_file():
             _refuse_strangers(file)
             return file, False
-    file = Path(user_config_dir("dam")) / FILE
+    file = users_file()
     return (file if file.is_file() else None), False
 
 

@@ -113,6 +113,7 @@ class Output:
             self.note(line)
 
     def _json(self, kind: str, record: Mapping[str, Any]) -> None:
+        assert not record.keys() & {"type", "schema"}, "the envelope's own keys"
         text = json.dumps({"type": kind, "schema": SCHEMA, **record}, ensure_ascii=False, default=_plain)
         text = text.encode("utf-8", "replace").decode()
         is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

@@ -39,7 +39,7 @@ async def opened(
     configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False
 ) -> AsyncIterator[World]:
     """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
-    world = await _built(configuration, name)
+    world = await built(configuration, name)
     try:
         await _prepare(world, say, str(configuration.home), setup=setup)
         yield world
@@ -47,7 +47,8 @@ async def opened(
         await close_world(world)
 
 
-async def _built(configuration: Configuration, name: str) -> World:
+async def built(configuration: Configuration, name: str) -> World:
+    """A configured or stored world, with nothing opened yet."""
     if name in configuration.names:
         return build(configuration.describe(name))
     holder, _, entity = name.rpartition(":")
@@ -106,7 +107,7 @@ def build(description: WorldDescription) -> World:
 async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
     file = database_file(world.config.database_url)
     if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
-        _refuse_orphaned_store(world, file)
+        refuse_orphaned_store(world, file)
         _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
     if setup:
         return
@@ -117,15 +118,18 @@ async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
         await world.check_schema()
 
 
-def _make_folder(folder: str, home: str, world: str) -> None:
-    """Only dam's own folder is made: any other that is missing may be a disk that is not there."""
-    if os.path.isdir(folder):
-        return
-    if folder != home:
+def require_folder(folder: str, home: str, world: str) -> None:
+    """Raises ``DatabaseUnavailableError`` where the folder of a database is missing, and is not dam's own."""
+    if folder != home and not os.path.isdir(folder):
         raise DatabaseUnavailableError(
             f"world {world!r}: there is no folder {folder} for its database; is its disk mounted? "
             "Mount it, make the folder, or correct database_url. Nothing was created"
         )
+
+
+def _make_folder(folder: str, home: str, world: str) -> None:
+    """Only dam's own folder is made: any other that is missing may be a disk that is not there."""
+    require_folder(folder, home, world)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as e:
@@ -134,7 +138,7 @@ def _make_folder(folder: str, home: str, world: str) -> None:
         ) from e
 
 
-def _refuse_orphaned_store(world: World, file: str) -> None:
+def refuse_orphaned_store(world: World, file: str) -> None:
     """A store with objects whose database is gone is a loss to be mended, not a new world."""
     if FileOperationsResource not in world.resources:
         return

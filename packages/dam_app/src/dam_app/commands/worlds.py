@@ -6,7 +6,7 @@ import typer
 
 from dam_app.application import Command, Group, UsageError
 from dam_app.context import Globals, JsonOption, run
-from dam_app.output import Output
+from dam_app.output import Output, safe
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +14,9 @@ def register(app: typer.Typer) -> None:
         cls=Group, help="Worlds, configured and stored.", no_args_is_help=True, epilog="Example: dam-cli worlds list"
     )
     group.command("list", cls=Command, epilog="Example: dam-cli worlds list")(list_worlds)
+    group.command("show", cls=Command, epilog="Example: dam-cli worlds show photos")(show)
+    group.command("create", cls=Command, epilog="Example: dam-cli worlds create photos --plugin dam-fs")(create)
+    group.command("check", cls=Command, epilog="Example: dam-cli worlds check")(check)
     group.command("save", cls=Command, epilog="Example: dam-cli worlds save photos --in archive")(save)
     group.command("copy", cls=Command, epilog="Example: dam-cli worlds copy photos archive 12 15")(copy)
     app.add_typer(group, name="worlds")
@@ -50,6 +53,85 @@ def list_worlds(ctx: typer.Context, json: JsonOption = False) -> None:
                     for row in rows
                 ],
             )
+
+    run(options, work)
+
+
+def show(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A world; the chosen one unless given.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one world: where it lies, which plugins it has, whether its database is up to date, how many assets it holds."""
+    options = Globals.of(ctx, json=json)
+
+    async def work(output: Output) -> None:
+        from dam_app.config import load_configuration
+        from dam_app.inspection import inspect_world
+
+        configuration = load_configuration(options.config)
+        report = await inspect_world(configuration, configuration.choose(name or options.world), count=True)
+        output.item(report.__dict__)
+        if not output.json:
+            shown = {**report.__dict__, "plugins": ", ".join(report.plugins)}
+            rows = [[key.replace("_", " "), str(shown[key])] for key in shown if shown[key] not in (None, "", [])]
+            rows = [row for row in rows if row[0] != "problems"] + [["problem", each] for each in report.problems]
+            output.table(("what", "value"), rows)
+
+    run(options, work)
+
+
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.")],
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", metavar="URL", help="Its database; a file in dam's own folder unless given."),
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PLUGIN", help="One of its plugins; all unless given.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="[PLUGIN.]KEY=VALUE", help="Any other setting, as in dam.toml.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a world to dam.toml and set its database up. Relative paths start at the folder of that file."""
+    options = Globals.of(ctx, json=json)
+
+    async def work(output: Output) -> None:
+        from dam_app.creation import create_world, world_table
+        from dam_app.output import path_fields
+
+        table = world_table(database_url, plugins, settings or ())
+        file = await create_world(options.config, name, table, say=output.note)
+        output.item({"name": name, **path_fields(file)}, f"{name}\t{file}")
+
+    run(options, work)
+
+
+def check(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Worlds; all unless given.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Look whether worlds can be used: their settings, plugins, databases and stores. Nothing is created or changed."""
+    options = Globals.of(ctx, json=json)
+
+    async def work(output: Output) -> int:
+        from dam_app.config import load_configuration
+        from dam_app.exits import Exit
+        from dam_app.inspection import inspect_world
+
+        configuration = load_configuration(options.config)
+        chosen = [configuration.choose(name) for name in names or configuration.names]
+        failed = False
+        for name in chosen:
+            report = await inspect_world(configuration, name)
+            failed = failed or bool(report.problems)
+            state = "; ".join(report.problems) or ("ok" if report.state == "current" else report.state or "")
+            output.item(report.__dict__, f"{name}\t{safe(state)}")
+        return Exit.SOME_FAILED if failed else Exit.DONE
 
     run(options, work)
 
