@@ -6,11 +6,13 @@ On a page, from its top to its end and in one folder:
   stderr; ``…`` stands for anything in a line, and on a line of its own for any lines;
 - a block ``NAME title="file"``: the file is written;
 - any other ``python`` block: it is run as a script;
-- a comment ``<!-- run … -->``: its lines are run without being shown.
+- a comment ``<!-- run … -->``: its lines are run without being shown. One that speaks of ``$DOCS_SERVER`` gets the URL of an empty
+  PostgreSQL database.
 
 ``DAM_DOCS_UPDATE=1 uv run pytest tests/docs`` writes what really came out into the pages and keeps each ``…``.
 """
 
+import asyncio
 import difflib
 import os
 import re
@@ -27,6 +29,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "dam_colours" / "README.md"]
 ANY = "…"
+SERVER = "DOCS_SERVER"
 MARK = "\x1e"  # comes before each exit code in the output of a page; nothing prints it
 
 BLOCK = re.compile(
@@ -102,7 +105,7 @@ def _commands(body: str, line: int) -> Iterator[Step]:
 # -- running
 
 
-def run(page: Page, folder: Path) -> list[tuple[list[str], int]]:
+def run(page: Page, folder: Path, more: dict[str, str]) -> list[tuple[list[str], int]]:
     """Runs the page in one shell; the output and exit code of each step."""
     script = ["exec 2>&1"]
     for step in page.steps:
@@ -110,7 +113,7 @@ def run(page: Page, folder: Path) -> list[tuple[list[str], int]]:
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder) | more,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         check=False,
@@ -142,11 +145,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the pages show what Linux prints")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_examples_of_a_page_do_what_it_says(path: Path, tmp_path: Path) -> None:
+def test_the_examples_of_a_page_do_what_it_says(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     page = read(path)
     if not page.steps:
         return
-    outcomes = run(page, tmp_path)
+    more = {}
+    if SERVER in page.text:
+        more[SERVER] = asyncio.run(request.getfixturevalue("postgres_databases").create())
+    outcomes = run(page, tmp_path, more)
     if os.environ.get("DAM_DOCS_UPDATE"):
         path.write_text(updated(page, outcomes, tmp_path), encoding="utf-8")
         return

@@ -33,7 +33,8 @@ def connect(database_url: str, password: Secret | None = None) -> AsyncEngine:
         return _backend(url.drivername).engine(url)
     except ModuleNotFoundError as e:
         raise DatabaseUnavailableError(
-            f"database_url={url.render_as_string()!r} needs the driver {e.name!r}, which is not installed; install it"
+            f"database_url={url.render_as_string()!r} needs the driver {e.name!r}, which is not installed; "
+            f"pip install {e.name}"
         ) from e
 
 
