@@ -33,8 +33,8 @@ def ingest(setting: Setting) -> Iterator[Line]:
     candidates: dict[str, Callable[[], float]] = {
         "process": partial(_fresh, setting, partial(_add_by_process, tree)),
         "dispatch": partial(_fresh, setting, partial(_add_twice, tree, again)),
-        "sha256sum": partial(_fresh, setting, partial(_hash_and_copy, tree, "sha256sum")),
-        "openssl": partial(_fresh, setting, partial(_hash_and_copy, tree, "openssl dgst -sha256")),
+        "sha256sum": partial(_fresh, setting, partial(hash_and_copy, tree, "sha256sum")),
+        "openssl": partial(_fresh, setting, partial(hash_and_copy, tree, "openssl dgst -sha256")),
     }
     taken = alternately(setting.either(7, 3), candidates)
     rate = {name: count / seconds for name, seconds in taken.items()}
@@ -94,6 +94,6 @@ def _add_for_memory(tree: Path, home: Path) -> float:
     return peak_megabytes_of([DAM_CLI, "--quiet", "add-asset", "-r", str(tree)], DAM_HOME=str(home))
 
 
-def _hash_and_copy(tree: Path, digest: str, target: Path) -> float:
+def hash_and_copy(tree: Path, digest: str, target: Path) -> float:
     script = f'find "$1" -type f -print0 | xargs -0 {digest} > "$2/sums" && cp -r "$1" "$2/copy"'
     return seconds_of(["sh", "-c", script, "sh", str(tree), str(target)])

@@ -49,9 +49,9 @@ def lookup(setting: Setting) -> Iterator[Line]:
     """A look-up by hash in a cold process, against importing the two libraries that it cannot do without."""
     size = setting.either(100_000, 20_000)
     home = world_of(setting, size)
-    digest = _digest(size // 2).hex()
+    digest = digest_of(size // 2).hex()
     found = output_of([DAM_CLI, "find-file-by-hash", digest], DAM_HOME=str(home))
-    if _name(size // 2) not in found:
+    if name_of(size // 2) not in found:
         raise SystemExit(f"the look-up did not find its asset: {found!r}")
     taken = alternately(
         setting.either(21, 9),
@@ -69,12 +69,18 @@ def world_of(setting: Setting, size: int) -> Path:
     home = setting.folder / f"world-{size}"
     if not home.exists():
         home.mkdir()
-        os.environ["DAM_HOME"] = str(home)
-        try:
-            asyncio.run(_fill(setting, size))
-        finally:
-            del os.environ["DAM_HOME"]
+        fill(setting, size, {"DAM_HOME": str(home)})
     return home
+
+
+def fill(setting: Setting, size: int, world: dict[str, str]) -> None:
+    """Writes so many assets into the default world of these variables."""
+    os.environ.update(world)
+    try:
+        asyncio.run(_fill(setting, size))
+    finally:
+        for name in world:
+            del os.environ[name]
 
 
 async def _fill(setting: Setting, size: int) -> None:
@@ -85,24 +91,24 @@ async def _fill(setting: Setting, size: int) -> None:
 
 async def _fill_part(world: World, folder: Path, numbers: range) -> None:
     async with world.transaction() as transaction:
-        owners = await transaction.identify([ContentHashSha256Component(hash_value=_digest(i)) for i in numbers])
+        owners = await transaction.identify([ContentHashSha256Component(hash_value=digest_of(i)) for i in numbers])
         for i, owner in zip(numbers, owners, strict=True):
             transaction.add(
                 owner.entity_id,
-                ContentHashMd5Component(hash_value=_digest(i)[16:]),
-                FilePropertiesComponent(original_filename=_name(i), size_bytes=400_000 + i, mime_type="image/jpeg"),
-                FileLocationComponent.in_store(_name(i), _digest(i)),
-                OriginalSourceInfoComponent.of(f"{folder}/earlier/{_name(i)}", 400_000 + i, i),
+                ContentHashMd5Component(hash_value=digest_of(i)[16:]),
+                FilePropertiesComponent(original_filename=name_of(i), size_bytes=400_000 + i, mime_type="image/jpeg"),
+                FileLocationComponent.in_store(name_of(i), digest_of(i)),
+                OriginalSourceInfoComponent.of(f"{folder}/earlier/{name_of(i)}", 400_000 + i, i),
             )
 
 
-def _digest(number: int) -> bytes:
+def digest_of(number: int) -> bytes:
     from hashlib import sha256
 
     return sha256(b"%d" % number).digest()
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
     return f"DSC_{number:06}.jpg"
 
 

@@ -55,7 +55,7 @@ def world_of_hashes(setting: Setting, size: int, picture: Path) -> Path:
     home.mkdir()
     output_of([DAM_CLI, "--quiet", "setup-db"], DAM_HOME=str(home))
     (database,) = home.rglob("*.db")
-    wanted = _fill(database, size, _hashes_of(picture))
+    wanted = _fill(database, size, hashes_of(picture))
     _check(home, picture, wanted)
     return home
 
@@ -88,20 +88,20 @@ def _fill_table(connection: sqlite3.Connection, table: str, value: int, entities
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     rng = np.random.default_rng(seed)
-    near = _near(value, entities, rng)
+    placed = near(value, entities, rng)
     for start in range(0, len(entities), TOGETHER):
         part = entities[start : start + TOGETHER]
         values = rng.integers(0, 1 << 64, len(part), dtype=np.uint64)
-        for entity_id in near.keys() & set(part):
-            values[entity_id - part[0]] = near[entity_id]
+        for entity_id in placed.keys() & set(part):
+            values[entity_id - part[0]] = placed[entity_id]
         insert = f"INSERT INTO {table} (entity_id, {', '.join(COLUMNS)}) VALUES (?, ?, ?, ?, ?)"
-        connection.executemany(insert, zip(part, *_rotations(values), strict=True))
+        connection.executemany(insert, zip(part, *rotations(values), strict=True))
     for _, sql in indexes:
         connection.execute(sql)
-    return {entity_id for entity_id, hash_ in near.items() if (hash_ ^ value).bit_count() <= FURTHEST}
+    return {entity_id for entity_id, hash_ in placed.items() if (hash_ ^ value).bit_count() <= FURTHEST}
 
 
-def _near(value: int, entities: range, rng: "np.random.Generator") -> dict[int, int]:
+def near(value: int, entities: range, rng: "np.random.Generator") -> dict[int, int]:
     """Entities anywhere in the world, and their hashes: one each in 0 to 6 bits from the value, so that two are just too far."""
     places = rng.choice(len(entities), FURTHEST + 3, replace=False)
     near = {}
@@ -111,7 +111,7 @@ def _near(value: int, entities: range, rng: "np.random.Generator") -> dict[int, 
     return near
 
 
-def _rotations(values: "np.ndarray[tuple[int, ...], np.dtype[np.uint64]]") -> list[list[int]]:
+def rotations(values: "np.ndarray[tuple[int, ...], np.dtype[np.uint64]]") -> list[list[int]]:
     """The columns of a table, as signed integers."""
     import numpy as np
 
@@ -119,7 +119,7 @@ def _rotations(values: "np.ndarray[tuple[int, ...], np.dtype[np.uint64]]") -> li
     return [column.view(np.int64).tolist() for column in turned]
 
 
-def _hashes_of(picture: Path) -> "Hashes":
+def hashes_of(picture: Path) -> "Hashes":
     from dam.analysis.blob import Blob
     from dam_media_image.phash import hashes
 

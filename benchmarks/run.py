@@ -15,6 +15,7 @@ from decoding import pictures
 from fullness import lookup, scale
 from likeness import likeness
 from measuring import Line, Setting, watched
+from served import served
 from starting import start
 
 BENCHMARKS: dict[str, Callable[[Setting], Iterator[Line]]] = {
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "lookup": lookup,
     "pictures": pictures,
     "likeness": likeness,
+    "served": served,
 }
 COLUMNS = ("name", "value", "reference", "against", "ratio", "target", "met")
 

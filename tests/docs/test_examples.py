@@ -6,8 +6,8 @@ On a page, from its top to its end and in one folder:
   stderr; ``…`` stands for anything in a line, and on a line of its own for any lines;
 - a block ``NAME title="file"``: the file is written;
 - any other ``python`` block: it is run as a script;
-- a comment ``<!-- run … -->``: its lines are run without being shown. One that speaks of ``$DOCS_SERVER`` gets the URL of an empty
-  PostgreSQL database.
+- a comment ``<!-- run … -->``: its lines are run without being shown. ``$DOCS_SERVER`` is the URL of an empty PostgreSQL
+  database.
 
 ``DAM_DOCS_UPDATE=1 uv run pytest tests/docs`` writes what really came out into the pages and keeps each ``…``.
 """
