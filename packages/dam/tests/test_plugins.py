@@ -3,7 +3,8 @@
 import importlib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 import pytest
 
 from dam.commands.core import BaseCommand
-from dam.core.exceptions import DamError, PluginError, PluginUnavailableError, SettingsError, SystemDefinitionError
+from dam.core.exceptions import (
+    DamError,
+    PluginConflictError,
+    PluginError,
+    PluginUnavailableError,
+    SettingsError,
+    SystemDefinitionError,
+)
+from dam.core.injection import Need, Scope
 from dam.core.plugin import Plugin, check_plugin_class, discover, required
 from dam.core.systems import system
 from dam.core.world import World
@@ -46,13 +55,23 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
 
-    def install(package: str, source: str, *, entry: str = "", version: str = "1.2.3") -> None:
-        name = package.replace("_", "-")
+    def install(
+        package: str,
+        source: str,
+        *,
+        name: str = "",
+        entry: str = "",
+        version: str = "1.2.3",
+        requires: Sequence[str] = (),
+    ) -> None:
+        distribution = package.replace("_", "-")
         (site / f"{package}.py").write_text(textwrap.dedent(source))
         info = site / f"{package}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[dam.plugins]\n{name} = {entry or f'{package}:ThePlugin'}\n")
+        required = "".join(f"Requires-Dist: {each}\n" for each in requires)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{required}")
+        entry = entry or f"{package}:ThePlugin"
+        (info / "entry_points.txt").write_text(f"[dam.plugins]\n{name or distribution} = {entry}\n")
         importlib.invalidate_caches()
 
     return install
@@ -105,8 +124,57 @@ def test_an_installed_plugin_is_loaded_and_described(install: Install) -> None:
 def test_a_plugin_whose_import_fails_is_reported_with_what_is_missing(install: Install) -> None:
     install("dam_test_needy", "import no_such_library")
     report = discover()["dam-test-needy"]
-    assert (report.state, report.error) == ("missing dependency", "No module named 'no_such_library'")
-    assert report.plugin is None
+    assert (report.state, report.plugin) == ("missing dependency", None)
+    assert report.error == (
+        "No module named 'no_such_library'; no requirement of dam-test-needy has that name; "
+        "install what brings it, and tell the author to require it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "requires", "wanted"),
+    [
+        pytest.param("no_such.part", ["pytest", "No-Such>=2,<3"], "'No-Such>=2,<3'", id="called as the module is"),
+        pytest.param("no_such", ["no-such (>=2)"], "'no-such>=2'", id="as metadata was written once"),
+        pytest.param("no_such", ["no-such[fast]>=2 ; sys_platform != 'x'"], "'no-such[fast]>=2'", id="with an extra"),
+        pytest.param("no_such", ["no-such @ https://example.org/no-such.whl"], "no-such", id="from an address"),
+        pytest.param(
+            "no_such", ['no-such>=2; extra == "jxl"'], "'dam-test-required[jxl]'", id="of an extra of the plugin"
+        ),
+        pytest.param("nosuch", ["pytest>=9", "Py-NoSuch"], "Py-NoSuch", id="called nearly so"),
+        pytest.param("PIM", ["pytest>=9", "no-such-pimples"], "no-such-pimples", id="the only one that is not there"),
+        pytest.param(
+            "cv3",
+            ["no-such-vision", "other-vision; extra == 'vision'", "third; sys_platform == 'x'"],
+            "no-such-vision",
+            id="the only one that is always needed",
+        ),
+    ],
+)
+def test_a_missing_dependency_is_told_with_the_line_that_installs_it(
+    install: Install, module: str, requires: list[str], wanted: str
+) -> None:
+    install("dam_test_required", f"import {module}", requires=requires)
+    report = discover()["dam-test-required"]
+    assert report.state == "missing dependency"
+    assert (report.error or "").partition("; ")[2] == (
+        f"where dam is installed, run: uv pip install {wanted} (or: python -m pip install {wanted})"
+    )
+    with pytest.raises(PluginUnavailableError, match=re.escape(f"uv pip install {wanted}")):
+        required(discover(), "dam-test-required")
+
+
+def test_of_several_that_may_be_meant_none_is_guessed(install: Install) -> None:
+    install("dam_test_guess", "import cv3", requires=["no-such-vision", "no-such-sound"])
+    assert "no requirement of dam-test-guess has that name" in (discover()["dam-test-guess"].error or "")
+
+
+@pytest.mark.parametrize("module", ["dam_test_own.modles", "dam.core.wrold"])
+def test_a_misspelt_module_of_ones_own_or_of_dam_is_no_missing_dependency(install: Install, module: str) -> None:
+    install("dam_test_own", f"import {module}")
+    report = discover()["dam-test-own"]
+    assert report.state == "failed"
+    assert "dam_test_own.py:1" in (report.error or "")
 
 
 def test_a_plugin_that_breaks_while_it_loads_is_reported_and_stops_nobody(install: Install) -> None:
@@ -162,6 +230,137 @@ def test_a_plugin_that_is_asked_for_has_to_be_there_and_whole(install: Install) 
         match=r"'dam-test-half' \(dam-test-half 1\.2\.3\) cannot be used, missing dependency: No module named",
     ):
         required(reports, "dam-test-half")
+
+
+# -- two that cannot both be meant
+
+COMPONENT = """
+from sqlalchemy.orm import Mapped
+
+from dam.models.core.base_component import UniqueComponent
+
+class Note(UniqueComponent{arguments}):
+    __tablename__ = "{table}"
+    text: Mapped[str]
+"""
+
+
+def test_two_plugins_of_one_name_are_refused_and_both_distributions_named(install: Install) -> None:
+    install("dam_test_twin", PLUGIN.format(package="dam_test_twin"), name="twins")
+    install("dam_test_other_twin", "1 / 0", name="Twins", version="2.0")
+    (report,) = discover(["twins"]).values()
+    assert (report.state, report.plugin) == ("failed", None)
+    assert (report.error or "").endswith(
+        "a plugin of that name is in dam-test-other-twin 2.0 (dam_test_other_twin:ThePlugin) "
+        "and in dam-test-twin 1.2.3 (dam_test_twin:ThePlugin); uninstall all of them but one"
+    )
+
+
+def test_a_plugin_cannot_have_the_name_of_a_command(install: Install) -> None:
+    install("dam_test_new", PLUGIN.format(package="dam_test_new"), name="new")
+    report = discover(["new"])["new"]
+    assert report.state == "failed"
+    assert "no plugin can be called 'new': 'dam-cli plugins new' is a command" in (report.error or "")
+
+
+def test_a_table_that_another_package_has_is_refused_with_both_classes(install: Install) -> None:
+    for package in ("dam_test_first_table", "dam_test_second_table"):
+        install(package, COMPONENT.format(arguments="", table="dam_test_one_table") + PLUGIN.format(package=package))
+    reports = discover()
+    assert reports["dam-test-first-table"].state == "loaded"
+    assert (reports["dam-test-second-table"].state, reports["dam-test-second-table"].error) == (
+        "failed",
+        (
+            "ComponentDefinitionError: DAM105 "
+            "the table 'dam_test_one_table' of dam_test_second_table.Note is that of dam_test_first_table.Note already; "
+            "name tables after their package: dam_test_second_table_…"
+        ),
+    )
+
+
+async def test_a_class_that_cannot_be_mapped_keeps_no_other_plugin_from_its_tables(
+    install: Install, make_world: MakeWorld
+) -> None:
+    source = COMPONENT.format(arguments="", table="dam_test_unmapped_note").replace("Mapped[str]", "Mapped[object]")
+    install("dam_test_unmapped", source + PLUGIN.format(package="dam_test_unmapped"))
+    assert discover(["dam-test-unmapped"])["dam-test-unmapped"].state == "failed"
+    await (await make_world(ColourPlugin)).check_schema()
+
+
+async def test_a_namespace_belongs_to_one_package(world: World, install: Install) -> None:
+    for package in ("dam_test_first_space", "dam_test_second_space"):
+        source = COMPONENT.format(arguments=", namespace='test_plugins_note'", table=f"{package}_note")
+        install(
+            package,
+            source + PLUGIN.format(package=package).replace("        pass", "        world.register_component(Note)"),
+        )
+    reports = discover()
+    world.add_plugin(required(reports, "dam-test-first-space"))
+    with pytest.raises(PluginConflictError) as refused:
+        world.add_plugin(required(reports, "dam-test-second-space"))
+    assert refused.value.message == (
+        "the namespace 'test_plugins_note' is that of dam_test_first_space.Note, and dam_test_second_space.Note has "
+        "the same; leave one of the two plugins out of the world, or choose another: namespace='dam_test_second_space'"
+    )
+
+
+class GlossSettings(SettingsModel):
+    """None."""
+
+
+class GlossSettingsComponent(ConfigComponent, settings=GlossSettings):
+    __tablename__ = "test_plugins_gloss_config"
+
+
+class GlossPlugin(Plugin):
+    """Brings what ``ColourPlugin`` brings."""
+
+    Settings = GlossSettings
+    SettingsComponent = GlossSettingsComponent
+
+    def build(self, world: World) -> None:
+        world.add_resource(9, as_type=int)
+
+
+async def test_what_one_plugin_brought_no_other_one_replaces(world: World) -> None:
+    world.add_resource(7, as_type=int)
+    world.add_plugin(ColourPlugin)
+    with pytest.raises(PluginConflictError) as refused:
+        world.add_plugin(GlossPlugin)
+    assert re.fullmatch(
+        r"the resource int is brought by \S+ \(\S+\.ColourPlugin\) and by \S+ \(\S+\.GlossPlugin\); "
+        "leave one of them out of the plugins of the world",
+        refused.value.message,
+    )
+    assert world.get_resource(int) == 8
+    assert GlossPlugin not in world.plugins
+    world.add_resource(7, as_type=int)  # a script, or a test, knows what it does
+    assert world.get_resource(int) == 7
+
+
+async def test_openers_and_providers_are_not_replaced_either(world: World) -> None:
+    async def opener(request: Any, rows: Any) -> list[None]:
+        return [None for _ in rows]
+
+    @asynccontextmanager
+    async def provider(scope: Scope, need: Need) -> AsyncIterator[int]:
+        yield 1
+
+    class OpeningPlugin(ColourPlugin):
+        def build(self, world: World) -> None:
+            world.register_opener(ColourSettingsComponent, opener)
+            world.register_provider(Path, provider)
+
+    class AlsoOpeningPlugin(GlossPlugin):
+        def build(self, world: World) -> None:
+            world.register_opener(ColourSettingsComponent, opener)
+            world.register_provider(Path, provider)
+
+    world.add_plugin(OpeningPlugin)
+    with pytest.raises(PluginError) as refused:
+        world.add_plugin(AlsoOpeningPlugin)
+    assert "DAM107 the opener of ColourSettingsComponent is brought by " in refused.value.message
+    assert "DAM107 the provider of Path is brought by " in refused.value.message
 
 
 # -- the class

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from dam.core.derived_schema import PREFIX
 from dam.core.exceptions import DamError
 from dam.core.migrations import RevisionTree, on_schema
-from dam.core.plugin import Plugin, in_order, package_of
+from dam.core.plugin import Plugin, in_order
 from dam.core.revisions import BASE, differences, downgrade
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import SettingsModel, WorldConfig
-from dam.models.core.base_class import Base
+from dam.models.core.base_class import Base, package_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def _undocumented(plugin: type[Plugin], world: World) -> Iterator[str]:
     package = package_of(plugin)
     commands = [each.trigger for each in world.scheduler.systems if isinstance(each.trigger, type)]
     for cls in dict.fromkeys([plugin, plugin.Settings, plugin.SettingsComponent, *world.components, *commands]):
-        if cls.__module__.partition(".")[0] == package and not _is_documented(cls):
+        if package_of(cls) == package and not _is_documented(cls):
             yield f"{cls.__module__}.{cls.__qualname__} has no docstring"
 
 

@@ -115,7 +115,8 @@ def _misshapen(candidate: Analyzer[Any]) -> Iterator[str]:
 def _mistaken(candidate: Analyzer[Any], registered: Iterable[Analyzer[Any]]) -> Iterator[str]:
     for other in registered:
         if other != candidate and other.algorithm.name == candidate.algorithm.name:
-            yield f"another analyzer has the name {candidate.algorithm.name!r} already"
+            first, second = (f"{each.components.__module__}.{_name(each.components)}" for each in (other, candidate))
+            yield f"{first} has that name already, and {second} needs another; begin it with the name of its package"
         yield from (_taken(component, other) for component in _shared(candidate, other))
     if problem := candidate.compute.problem():
         yield f"compute={candidate.compute.name!r}: {problem}"

@@ -53,6 +53,12 @@ class AnalyzerDefinitionError(DamError):
     code = "DAM106"
 
 
+class PluginConflictError(PluginError):
+    """Two plugins bring the same thing, and nobody could tell which is meant; use one of them, or have one of them rename it."""
+
+    code = "DAM107"
+
+
 class NoHandlerError(DamError):
     """Nothing handles the command in this world; enable the plugin that brings its handler."""
 

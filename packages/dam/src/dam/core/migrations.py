@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dam.core.databases import backend_of, reading
 from dam.core.derived_schema import PREFIX, derive, digest_of, refuse_differences
 from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
-from dam.models.core.base_class import Base
+from dam.models.core.base_class import OWNERS, Base, package_of
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -63,12 +63,7 @@ class RevisionTree:
         return digest_of(tables) if tables else None
 
     def owns(self, table: Table) -> bool:
-        return _owners().get(table.name) == self.package
-
-
-def _owners() -> dict[str, str]:
-    """Table → the package whose class is mapped to it."""
-    return {m.local_table.name: m.class_.__module__.partition(".")[0] for m in Base.registry.mappers}  # type: ignore[attr-defined]
+        return table.name in OWNERS and package_of(OWNERS[table.name]) == self.package
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,18 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import dam
-from dam.core.exceptions import DamError, PluginError, PluginUnavailableError
+from dam.core.exceptions import DamError, PluginConflictError, PluginError, PluginUnavailableError
+from dam.core.requirements import remedy
 from dam.models.config import ConfigComponent, SettingsModel
+from dam.models.core.base_class import package_of
 
 if TYPE_CHECKING:
     from dam.core.world import World
 
 GROUP = "dam.plugins"
+
+RESERVED = ("list", "new")
+"""Names that no plugin can have: ``dam-cli plugins NAME`` is a command of its own for them."""
 
 State = Literal["loaded", "missing dependency", "failed"]
 
@@ -52,9 +57,16 @@ class PluginReport:
 def discover(names: Iterable[str] | None = None) -> dict[str, PluginReport]:
     """Loads the installed plugins, or only those named, and says of each what became of it; nothing is raised."""
     wanted = None if names is None else {normalised(name) for name in names}
-    found = importlib.metadata.entry_points(group=GROUP)
-    chosen = [entry for entry in found if wanted is None or normalised(entry.name) in wanted]
-    return {entry.name: _load(entry) for entry in sorted(chosen, key=lambda entry: entry.name)}
+    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, origin_of(entry))):
+        if wanted is None or normalised(entry.name) in wanted:
+            found.setdefault(normalised(entry.name), []).append(entry)
+    return {entries[0].name: _load(*entries) for entries in found.values()}
+
+
+def origin_of(entry: importlib.metadata.EntryPoint) -> str:
+    """Where an entry point is from: distribution, version and what it names."""
+    return f"{entry.dist.name} {entry.dist.version} ({entry.value})" if entry.dist else entry.value
 
 
 def normalised(name: str) -> str:
@@ -74,17 +86,34 @@ def required(reports: dict[str, PluginReport], name: str) -> type[Plugin]:
     return report.plugin
 
 
-def _load(entry: importlib.metadata.EntryPoint) -> PluginReport:
+def _load(entry: importlib.metadata.EntryPoint, *others: importlib.metadata.EntryPoint) -> PluginReport:
     distribution = entry.dist.name if entry.dist else "?"
     version = entry.dist.version if entry.dist else "?"
     try:
+        _check_name(entry, others)
         plugin = entry.load()
         check_plugin_class(plugin)
-    except ModuleNotFoundError as e:
-        return PluginReport(entry.name, distribution, version, "missing dependency", str(e))
     except Exception as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
-        return PluginReport(entry.name, distribution, version, "failed", told(e))
+        return PluginReport(entry.name, distribution, version, *unloadable(entry, e))
     return PluginReport(entry.name, distribution, version, "loaded", plugin=cast("type[Plugin]", plugin))
+
+
+def _check_name(entry: importlib.metadata.EntryPoint, others: Collection[importlib.metadata.EntryPoint]) -> None:
+    if others:
+        places = " and in ".join(origin_of(each) for each in (entry, *others))
+        raise PluginConflictError(f"a plugin of that name is in {places}; uninstall all of them but one")
+    if normalised(entry.name) in RESERVED:
+        raise PluginError(
+            f"no plugin can be called {entry.name!r}: 'dam-cli plugins {entry.name}' is a command; rename its entry point"
+        )
+
+
+def unloadable(entry: importlib.metadata.EntryPoint, error: Exception) -> tuple[State, str]:
+    """What an entry point is that cannot be loaded, and why; of a module that is not there, how it is installed."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing is None or missing.partition(".")[0] in ("dam", entry.module.partition(".")[0]):
+        return "failed", told(error)
+    return "missing dependency", f"{error}; {remedy(entry.dist, missing)}"
 
 
 def told(error: Exception) -> str:
@@ -148,11 +177,6 @@ def _unstored(plugin: type[Plugin]) -> list[str]:
         return []
     fix = f"declare it as class {component.__name__}(ConfigComponent, settings={settings.__name__})"
     return [f"SettingsComponent does not store {settings.__name__}; {fix}"]
-
-
-def package_of(plugin: type[Plugin]) -> str:
-    """The top package of a plugin; its tables and its version table are named after it."""
-    return plugin.__module__.partition(".")[0]
 
 
 def distribution_of(plugin: type[Plugin]) -> str:

@@ -4,7 +4,7 @@ import copy
 import getpass
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from types import TracebackType
@@ -20,11 +20,18 @@ from dam.core.analysis import Analyses, analyse_entities, analyse_stream
 from dam.core.analyzers import Analyzer
 from dam.core.content import Contents, Opener, OpenerTable
 from dam.core.databases import connect, database_file
-from dam.core.exceptions import ComponentDefinitionError, DamError, PluginError, SettingsError, SystemDefinitionError
+from dam.core.exceptions import (
+    ComponentDefinitionError,
+    DamError,
+    PluginConflictError,
+    PluginError,
+    SettingsError,
+    SystemDefinitionError,
+)
 from dam.core.executor import SystemExecutor
 from dam.core.injection import ProviderTable, Scope
 from dam.core.migrations import RevisionTree, SchemaState, check_states, is_blank, schema_states, upgrade
-from dam.core.plugin import Plugin, check_plugin_class, lacking, package_of, told
+from dam.core.plugin import Plugin, check_plugin_class, distribution_of, lacking, told
 from dam.core.resources import ResourceManager
 from dam.core.retries import Tries
 from dam.core.runs import RunRecord
@@ -32,6 +39,7 @@ from dam.core.systems import ORIGIN, WorldScheduler, ended, entered, system
 from dam.core.transaction import TRANSACTION, WorldTransaction, open_reading_session
 from dam.events import Event
 from dam.models.config import SettingsModel, WorldConfig
+from dam.models.core.base_class import package_of, place_of
 from dam.models.core.base_component import Component, MarkerComponent
 
 S = TypeVar("S", bound=SettingsModel)
@@ -66,6 +74,8 @@ class World:
         self.root = self
         self.scope: Scope | None = None
         self._problems: list[DamError] | None = None
+        self._building: type[Plugin] | None = None
+        self._owners: dict[tuple[str, object], type[Plugin]] = {}
         providers.register(self.providers)
 
     # -- what plugins register
@@ -88,6 +98,7 @@ class World:
         self.settings[cls.Settings] = settings
         self.register_component(cls.SettingsComponent)
         outer, self._problems = self._problems, []
+        around, self._building = self._building, cls
         try:
             instance.build(self)
             problems = self._problems
@@ -97,7 +108,7 @@ class World:
                 raise
             raise PluginError(f"cannot build {cls.__module__}.{cls.__qualname__}: {told(e)}") from e
         finally:
-            self._problems = outer
+            self._problems, self._building = outer, around
         if problems:
             del self.plugins[cls]
             if len(problems) == 1:
@@ -107,10 +118,11 @@ class World:
             )
 
     def register_component(self, component: type[Component]) -> None:
-        """Makes a component part of the world. Raises ``ComponentDefinitionError``."""
-        problem = _component_problem(component)
-        if problem:
+        """Makes a component part of the world. Raises ``ComponentDefinitionError`` or ``PluginConflictError``."""
+        if problem := _component_problem(component):
             self._report(ComponentDefinitionError(problem))
+        elif conflict := _namespace_conflict(component, self.components):
+            self._report(PluginConflictError(conflict))
         else:
             self.components[component] = None
 
@@ -137,7 +149,8 @@ class World:
 
     def register_opener(self, location: type[Component], opener: Opener[Any], *, cost: int = 50) -> None:
         """Says how content is reached from one kind of location; the cheapest opener is tried first."""
-        self.openers.add(location, opener, cost)
+        if self._claim("the opener of", location):
+            self.openers.add(location, opener, cost)
 
     def register_transfer(self, component: type[Component], transfer: Transfer, *, essential: bool = True) -> None:
         """Says what has to come along when rows of a component, or of those that inherit from it, are copied into another world.
@@ -148,10 +161,12 @@ class World:
 
     def register_provider(self, key: Any, open: Any, *, lifetime: Any = "call") -> None:  # noqa: A002
         """Makes a type, or the class of an ``Annotated`` marker, something that systems can ask for."""
-        self.providers.add(key, open, lifetime)
+        if self._claim("the provider of", key):
+            self.providers.add(key, open, lifetime)
 
     def add_resource(self, resource: object, as_type: type | None = None) -> None:
-        self.resources.add(resource, as_type)
+        if self._claim("the resource", as_type or type(resource)):
+            self.resources.add(resource, as_type)
 
     def get_resource(self, resource_type: type[T]) -> T:
         """Raises ``NoResourceError``."""
@@ -179,6 +194,22 @@ class World:
         ]
         if problems:
             raise SystemDefinitionError("\n".join(problems) + "\n  see docs/reference/errors.md#dam103")
+
+    def _claim(self, what: str, key: Any) -> bool:
+        """Whether the plugin that is being built may bring it. Scripts and tests may put theirs in its place."""
+        builder = self._building
+        if builder is None:
+            return True
+        owner = self._owners.setdefault((what, key), builder)
+        if owner is not builder:
+            sides = " and by ".join(f"{distribution_of(each)} ({place_of(each)})" for each in (owner, builder))
+            name = getattr(key, "__name__", key)
+            self._report(
+                PluginConflictError(
+                    f"{what} {name} is brought by {sides}; leave one of them out of the plugins of the world"
+                )
+            )
+        return owner is builder
 
     def _report(self, problem: DamError) -> None:
         """While a plugin is built its mistakes are collected, so that all of them are shown at once."""
@@ -343,6 +374,18 @@ def _component_problem(component: Any) -> str | None:
     columns = component.__table__.columns.keys()
     if wrong := [alias for alias, name in component.__aliases__.items() if name not in columns]:
         return f"{component.__name__}: the aliases {wrong} name no column; its columns are {', '.join(columns)}"
+    return None
+
+
+def _namespace_conflict(component: type[Component], others: Iterable[type[Component]]) -> str | None:
+    """The components of one package may share a namespace."""
+    package, namespace = package_of(component), component.__namespace__
+    for other in others:
+        if other.__namespace__ == namespace and package_of(other) != package:
+            return (
+                f"the namespace {namespace!r} is that of {place_of(other)}, and {place_of(component)} has the same; "
+                f"leave one of the two plugins out of the world, or choose another: namespace={package!r}"
+            )
     return None
 
 
