@@ -332,6 +332,9 @@ ADVICE = {
     "DAM100": "Read the message; it says what is wrong and what helps. Every error below is a `DamError` too.",
     "DAM101": "A correct plugin class is shown in [the tutorial](../tutorial/first-plugin.md).",
     "DAM102": "A plugin that the world does not need can be left out with `plugins = [...]` in its table of `dam.toml`.",
+    "DAM107": "A world can have one of them: `plugins = [...]` in its table of `dam.toml`. "
+    "[What two plugins cannot both have](../how-to/new-plugin.md#what-two-plugins-cannot-both-have).",
+    "DAM403": "How it goes on: [a plugin from the template](../how-to/new-plugin.md).",
     "DAM210": "Mend what the cause says and execute the stage again; it goes on with what is still marked.",
     "DAM211": "Mend the listener. What must not be missed is better a marker than an event: "
     "[systems](../explanation/architecture.md#systems).",

@@ -564,7 +564,8 @@ def test_the_help_of_every_command_has_an_example_that_its_parser_takes() -> Non
         ("show",),
         ("ls",),
         ("worlds", "list"),
-        ("plugins",),
+        ("plugins", "list"),
+        ("plugins", "new"),
         ("setup-db",),
     } <= set(found)
     for path, command in [((), root), *found.items()]:
@@ -609,6 +610,8 @@ def test_plugins_add_verbs_and_one_that_cannot_be_imported_leaves_the_others_alo
     assert usage.returncode == 0
     assert "hello" in usage.stdout
     assert "Greet somebody." in usage.stdout
+    (site / "dam_hello.py").write_text((site / "dam_hello.py").read_text() + "\n\napp.command('bye')(hello)\n")
+    assert "hello" in dam("--help", PYTHONPATH=path).stdout, "a verb that has several commands"
     assert "the verb 'broken' of dam_broken:app cannot be used: RuntimeError: no such luck" in usage.stderr
     broken = dam("broken", PYTHONPATH=path)
     assert broken.returncode == 2
@@ -618,14 +621,74 @@ def test_plugins_add_verbs_and_one_that_cannot_be_imported_leaves_the_others_alo
     assert (others.returncode, others.stderr) == (0, "")
 
 
+def test_verbs_that_two_claim_and_those_of_dam_cli_itself_are_refused_with_both_sides_named(site: Path) -> None:
+    path = str(site)
+    other = site / "dam_hi-2.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: dam-hi\nVersion: 2.0\n")
+    (other / "entry_points.txt").write_text(
+        "[dam.plugins]\ndam-hi = dam_hi:Plugin\n[dam.cli]\nhello = dam_hi:app\nls = dam_hi:app\n"
+    )
+    (site / "dam_hi.py").write_text(
+        "from dam import ConfigComponent, Plugin as Base, SettingsModel\n\n\nclass Settings(SettingsModel):\n    pass\n\n\n"
+        "class Stored(ConfigComponent, settings=Settings):\n    __tablename__ = 'dam_hi_config'\n\n\n"
+        "class Plugin(Base):\n    Settings, SettingsComponent = Settings, Stored\n\n"
+        "    def build(self, world):\n        pass\n"
+    )
+    twice = "the verb 'hello' is in dam-hello 1.2 (dam_hello:app) and in dam-hi 2.0 (dam_hi:app); uninstall all of them but one"
+    ours = "the verb 'ls' in dam-hi 2.0 (dam_hi:app) is a command of dam-cli itself; rename its entry point"
+    refused = dam("--json", "hello", "world", PYTHONPATH=path)
+    assert (refused.returncode, lines(refused)[0]["message"]) == (2, twice)
+    usage = dam("--help", PYTHONPATH=path)
+    assert usage.returncode == 0
+    assert {f"warning: {twice}", f"warning: {ours}"} <= set(usage.stderr.splitlines())
+    listing = dam("ls", PYTHONPATH=path)
+    assert listing.returncode == 0
+    assert "warning" not in listing.stderr
+    listed = dam("plugins", PYTHONPATH=path)
+    assert listed.returncode == 1
+    assert f"dam-hi\tdam-hi\t2.0\tloaded\t{twice}; {ours}\n" in listed.stdout
+    shown = dam("plugins", "dam-hi", PYTHONPATH=path)
+    assert shown.stdout.splitlines()[0] == f"dam-hi 2.0 (dam-hi), loaded: {twice}; {ours}"
+
+
+def test_plugins_alone_and_with_a_name_are_the_list(home: Path) -> None:
+    assert dam("plugins").stdout == dam("plugins", "list").stdout
+    assert dam("plugins", "--json", "dam-fs").stdout == dam("--json", "plugins", "list", "dam-fs").stdout
+    assert dam("plugins", "dam-fs", "--json").stdout == dam("plugins", "dam-fs", "--json").stdout
+    usage = dam("plugins", "--help").stdout
+    assert [word for word in ("list", "new", "Example: dam-cli plugins dam-fs") if word not in usage] == []
+    mistaken = dam("plugins", "--world", "photos")
+    assert (mistaken.returncode, mistaken.stdout) == (2, "")
+    assert "--world stands before the command" in mistaken.stderr
+
+
+def test_a_new_plugin_is_written_and_told_with_the_next_steps(home: Path) -> None:
+    done = dam("plugins", "new", "dam-test-labels", "--json")
+    assert done.returncode == 0
+    *files, summary = lines(done)
+    assert {"dam-test-labels/pyproject.toml", "dam-test-labels/README.md"} <= {file["path"] for file in files}
+    assert summary["next"][-1] == "dam-cli dam-test-labels --help"
+    again = dam("plugins", "new", "dam-test-labels")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.startswith("error: dam-test-labels is there already; ")
+
+
 def test_a_plugin_that_does_not_load_is_listed_with_the_reason_and_named_by_worlds_that_need_it(
     site: Path, home: Path
 ) -> None:
-    (site / "dam_hello-1.2.dist-info" / "entry_points.txt").write_text("[dam.plugins]\ndam-hello = dam_hello:Plugin\n")
+    info = site / "dam_hello-1.2.dist-info"
+    (info / "entry_points.txt").write_text("[dam.plugins]\ndam-hello = dam_hello:Plugin\n")
+    with open(info / "METADATA", "a") as metadata:
+        metadata.write("Requires-Dist: a-module-that-is-not-there>=2\n")
     (site / "dam_hello.py").write_text("import a_module_that_is_not_there\n")
     listed = dam("plugins", PYTHONPATH=str(site))
     assert listed.returncode == 1
-    reason = "No module named 'a_module_that_is_not_there'"
+    wanted = "'a-module-that-is-not-there>=2'"
+    reason = (
+        "No module named 'a_module_that_is_not_there'; where dam is installed, "
+        f"run: uv pip install {wanted} (or: python -m pip install {wanted})"
+    )
     assert f"dam-hello\tdam-hello\t1.2\tmissing dependency\t{reason}\n" in listed.stdout
     refused = dam("ls", PYTHONPATH=str(site))
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -5,9 +5,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-VERBS = "dam.cli"
-"""Entry-point group of plugins' verbs: each names a ``typer.Typer`` application, and stands under the entry point's name."""
-
 
 class UsageError(typer.BadParameter):
     """A mistake in the whole of a command line, not in the value of one parameter."""
@@ -46,6 +43,14 @@ class Group(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_switches(super().get_params(ctx))
+
+
+class GroupWithDefault(Group):
+    """A command of commands whose first one needs no name: ``plugins dam-fs`` is ``plugins list dam-fs``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and args[0] in (*self.commands, *ctx.help_option_names)
+        return super().parse_args(ctx, args if named else [next(iter(self.commands)), *args])
 
 
 def _without_types_of_switches(parameters: list[Any]) -> list[Any]:

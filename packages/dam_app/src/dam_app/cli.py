@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from dam_app.application import VERBS, Group
+from dam_app.application import Group, UsageError
 from dam_app.commands import (
     add_asset,
     config,
@@ -32,7 +32,8 @@ from dam_app.commands import (
     worlds,
 )
 from dam_app.context import INTERRUPTED, Globals, guarded
-from dam_app.output import Output
+from dam_app.output import Output, safe
+from dam_app.verbs import conflict, conflicts, verbs
 
 
 class VerbGroup(Group):
@@ -47,10 +48,21 @@ class VerbGroup(Group):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(_verbs())]
+        return [*self.commands, *(name for name in verbs() if name not in self.commands)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return super().get_command(ctx, cmd_name) or _plugin_command(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        entries = verbs().get(args[0]) if args[0] not in self.commands else None
+        if entries and (reason := conflict(entries, self.commands)):
+            raise UsageError(reason, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        for reason in conflicts(self.commands):
+            _warn(reason)
 
 
 @contextmanager
@@ -69,21 +81,23 @@ def _mistakes_as_json() -> Iterator[None]:
         raise typer.Exit(e.exit_code) from e
 
 
-def _verbs() -> dict[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {entry.name: entry for entry in entry_points(group=VERBS)}
-
-
 def _plugin_command(name: str) -> Any:
-    entry = _verbs().get(name)
-    if entry is None:
+    entries = verbs().get(name, [])
+    if len(entries) != 1:
         return None
     try:
-        return typer.main.get_command(entry.load())
+        command = typer.main.get_command(entries[0].load())
     except Exception as e:  # noqa: BLE001  a stranger's code: its failure must not take the other commands along
-        print(f"warning: the verb {name!r} of {entry.value} cannot be used: {type(e).__name__}: {e}", file=sys.stderr)
+        from dam.core.plugin import unloadable
+
+        _warn(f"the verb {name!r} of {entries[0].value} cannot be used: {unloadable(entries[0], e)[1]}")
         return None
+    command.name = name  # which --help shows; an application of several commands has none
+    return command
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {safe(text)}", file=sys.stderr)
 
 
 app = typer.Typer(

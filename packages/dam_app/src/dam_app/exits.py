@@ -13,6 +13,7 @@ from dam.core.exceptions import (
     SettingsError,
     UnansweredRequestError,
 )
+from dam_app.exceptions import NewPluginError
 from dam_fs.exceptions import (
     InvalidHashError,
     InvalidPatternError,
@@ -49,6 +50,7 @@ _BY_ERROR: dict[type[DamError], Exit] = {
     InvalidPatternError: Exit.USAGE,
     InvalidThresholdError: Exit.USAGE,
     MigrationNeededError: Exit.MIGRATION,
+    NewPluginError: Exit.USAGE,
     NoSuchAnalyzerError: Exit.USAGE,
     NoSuchEntityError: Exit.NOTHING_FOUND,
     NoSuchWorldError: Exit.NO_WORLD,

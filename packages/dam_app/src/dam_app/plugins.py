@@ -1,21 +1,17 @@
 """Installed plugins, and what each brings into a world."""
 
-import importlib.metadata
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from dam.core.exceptions import DamError, PluginUnavailableError
-from dam.core.plugin import distribution_of, in_order, normalised
+from dam.core.exceptions import DamError, PluginCircleError, PluginUnavailableError, SettingsError
+from dam.core.plugin import Plugin, distribution_of, in_order, normalised
 from dam.core.world import World
+from dam.models.config import SettingsModel, WorldConfig
 from dam.models.core.fields import fields_of
-from dam_app.application import VERBS
 from dam_app.config import Configuration, WorldDescription
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from dam_app.verbs import conflicts, verbs_of
 
 
 @dataclass
@@ -49,24 +45,22 @@ class PluginRow:
         return {**own, **asdict(self.brings)}
 
 
-def plugin_rows(configuration: Configuration, world: str | None) -> list[PluginRow]:
+def plugin_rows(configuration: Configuration, world: str | None, commands: Collection[str] = ()) -> list[PluginRow]:
     """Every installed plugin, in the order of their names. Of those that the chosen world does not have, or that cannot be built,
-    nobody knows what they bring."""
+    nobody knows what they bring. ``commands`` are those of ``dam-cli``, which no verb can be."""
     reports = configuration.plugin_reports()
-    enabled: set[str] = set(reports)
-    built: Mapping[str, Brought | str] = {}
-    with suppress(DamError):  # a world that cannot be described has whatever is installed
-        description = configuration.describe(configuration.choose(world))
-        enabled = {report.name for report in description.plugins}
-        built = _built(description)
+    enabled, outcomes = _outcomes(configuration, world)
     rows = []
     for report in reports.values():
-        outcome = built.get(report.name, Brought())
+        outcome = outcomes.get(report.name, Brought())
         is_used = report.name in enabled or report.state != "loaded"
         state = "failed" if isinstance(outcome, str) else report.state if is_used else "disabled"
         error, brings = (outcome, Brought()) if isinstance(outcome, str) else (report.error, outcome)
-        verbs = _verbs_of(report.distribution)
-        rows.append(PluginRow(report.name, report.distribution, report.version, state, error, verbs, brings))
+        errors = [*([error] if error else []), *conflicts(commands, report.distribution)]
+        verbs = verbs_of(report.distribution)
+        rows.append(
+            PluginRow(report.name, report.distribution, report.version, state, "; ".join(errors) or None, verbs, brings)
+        )
     return rows
 
 
@@ -83,22 +77,46 @@ def chosen_rows(rows: list[PluginRow], name: str | None) -> list[PluginRow]:
     raise PluginUnavailableError(f"no plugin {name!r} is installed; {hint}")
 
 
-def _built(description: WorldDescription) -> dict[str, Brought | str]:
-    """By name what a plugin brings, or why it cannot be built."""
-    world = World(description.core.model_copy(update={"database_password": None}))  # it is not opened
-    parts = {
-        report.plugin: (report.name, component)
+Parts = dict[type[Plugin], tuple[str, SettingsModel | None]]
+"""By class the name of a plugin, and its settings where those are known."""
+
+
+def _outcomes(configuration: Configuration, name: str | None) -> tuple[Collection[str], dict[str, Brought | str]]:
+    """The names of a world's plugins, and by name what each brings, or why it cannot be built."""
+    try:
+        description = configuration.describe(configuration.choose(name))
+    except DamError:  # a world that cannot be described has whatever is installed
+        loaded = [report for report in configuration.plugin_reports().values() if report.plugin is not None]
+        parts: Parts = {report.plugin: (report.name, None) for report in loaded if report.plugin is not None}
+        nowhere = WorldConfig(name="plugins", database_url="sqlite+aiosqlite:///plugins.db")
+        return [report.name for report in loaded], _built(World(nowhere), parts)
+    core = description.core.model_copy(update={"database_password": None})  # it is not opened
+    return [report.name for report in description.plugins], _built(World(core), _parts(description))
+
+
+def _parts(description: WorldDescription) -> Parts:
+    return {
+        report.plugin: (report.name, component.to_settings(description.base, report.plugin.Settings))
         for report, component in zip(description.plugins, description.components[1:], strict=True)
         if report.plugin is not None
     }
+
+
+def _built(world: World, parts: Parts) -> dict[str, Brought | str]:
     outcomes: dict[str, Brought | str] = {}
-    for plugin in in_order(parts):
-        name, component = parts[plugin]
+    try:
+        ordered = in_order(parts)
+    except PluginCircleError as e:
+        rest = {plugin: part for plugin, part in parts.items() if plugin not in e.plugins}
+        return {parts[plugin][0]: e.message for plugin in e.plugins} | _built(world, rest)
+    for plugin in ordered:
+        name, settings = parts[plugin]
         before = _registered(world)
         try:
-            world.add_plugin(plugin, component.to_settings(description.base, plugin.Settings))
+            world.add_plugin(plugin, settings)
         except DamError as e:
-            outcomes[name] = e.message
+            if settings is not None or not isinstance(e, SettingsError):  # those that it needs are not known here
+                outcomes[name] = e.message
             continue
         after = _registered(world)
         new = {kind: [each for each in after[kind] if each not in before[kind]] for kind in after}
@@ -117,8 +135,3 @@ def _registered(world: World) -> dict[str, list[str]]:
         "stages": [trigger.name for trigger in triggers if isinstance(trigger, Enum)],
         "analyzers": [analyzer.algorithm.name for analyzer in world.analyses],
     }
-
-
-def _verbs_of(distribution: str) -> list[str]:
-    found = importlib.metadata.entry_points(group=VERBS)
-    return sorted(entry.name for entry in found if entry.dist is not None and entry.dist.name == distribution)

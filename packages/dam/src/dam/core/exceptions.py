@@ -1,6 +1,7 @@
 """Errors of the core. Each class says what its reader should do; ``docs/reference/errors.md`` has a section for each code."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 
 class DamError(Exception):
@@ -21,6 +22,14 @@ class PluginError(DamError):
     """A plugin does not keep the contract; mend the class that the message names."""
 
     code = "DAM101"
+
+
+class PluginCircleError(PluginError):
+    """Plugins require each other; one of them has to do without. ``plugins`` are those of the circle."""
+
+    def __init__(self, what: str, plugins: Iterable[Any]) -> None:
+        super().__init__(what)
+        self.plugins = list(dict.fromkeys(plugins))
 
 
 class PluginUnavailableError(DamError):

@@ -9,8 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import dam
-from dam.core.exceptions import DamError, PluginConflictError, PluginError, PluginUnavailableError
-from dam.core.requirements import remedy
+from dam.core.distributions import origin_of, remedy
+from dam.core.exceptions import DamError, PluginCircleError, PluginConflictError, PluginError, PluginUnavailableError
 from dam.models.config import ConfigComponent, SettingsModel
 from dam.models.core.base_class import package_of
 
@@ -62,11 +62,6 @@ def discover(names: Iterable[str] | None = None) -> dict[str, PluginReport]:
         if wanted is None or normalised(entry.name) in wanted:
             found.setdefault(normalised(entry.name), []).append(entry)
     return {entries[0].name: _load(*entries) for entries in found.values()}
-
-
-def origin_of(entry: importlib.metadata.EntryPoint) -> str:
-    """Where an entry point is from: distribution, version and what it names."""
-    return f"{entry.dist.name} {entry.dist.version} ({entry.value})" if entry.dist else entry.value
 
 
 def normalised(name: str) -> str:
@@ -128,14 +123,16 @@ def told(error: Exception) -> str:
 
 
 def in_order(plugins: Iterable[type[Plugin]]) -> list[type[Plugin]]:
-    """Each behind those that it requires and that are there. Raises ``PluginError`` where two require each other."""
+    """Each behind those that it requires and that are there. Raises ``PluginCircleError`` where two require each other."""
     chosen = dict.fromkeys(plugins)
     present = {plugin: [each for each in plugin.requires if each in chosen] for plugin in chosen}
     try:
         return list(TopologicalSorter(present).static_order())
     except CycleError as e:
         circle = " requires ".join(distribution_of(plugin) for plugin in reversed(e.args[1]))
-        raise PluginError(f"these plugins can't be put in order: {circle}; one of them has to do without") from e
+        raise PluginCircleError(
+            f"these plugins can't be put in order: {circle}; one of them has to do without", e.args[1]
+        ) from e
 
 
 def lacking(plugin: type[Plugin], present: Collection[type[Plugin]]) -> str | None:

@@ -1,10 +1,10 @@
 """``dam-cli plugins``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dam_app.application import Command
+from dam_app.application import Command, GroupWithDefault
 from dam_app.context import Globals, JsonOption, run
 from dam_app.output import Output, safe
 
@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("plugins", cls=Command, epilog="Example: dam-cli plugins --json")(plugins)
+    group = typer.Typer(
+        cls=GroupWithDefault,
+        help="Installed plugins, and new ones. Without a command it is 'list': 'plugins dam-fs' is 'plugins list dam-fs'.",
+        short_help="Installed plugins, and new ones.",
+        epilog="Example: dam-cli plugins dam-fs",
+    )
+    group.command("list", cls=Command, epilog="Example: dam-cli plugins list --json")(list_plugins)
+    group.command("new", cls=Command, epilog="Example: dam-cli plugins new dam-labels --in ~/src")(new)
+    app.add_typer(group, name="plugins")
 
 
-def plugins(
+def list_plugins(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One plugin: shows what it brings.")] = None,
     json: JsonOption = False,
@@ -29,7 +37,7 @@ def plugins(
         from dam_app.exits import Exit
         from dam_app.plugins import chosen_rows, plugin_rows
 
-        rows = chosen_rows(plugin_rows(load_configuration(options.config), options.world), name)
+        rows = chosen_rows(plugin_rows(load_configuration(options.config), options.world, _commands(ctx)), name)
         for row in rows:
             output.item(row.record())
         if not output.json and name is not None:
@@ -37,7 +45,7 @@ def plugins(
         elif not output.json:
             columns = ("name", "distribution", "version", "state", "error")
             output.table(columns, [[str(getattr(row, column) or "") for column in columns] for row in rows])
-        return Exit.FAILED if any(row.state in ("failed", "missing dependency") for row in rows) else Exit.DONE
+        return Exit.FAILED if any(row.error for row in rows) else Exit.DONE
 
     def _show(row: "PluginRow") -> None:
         print(
@@ -51,3 +59,34 @@ def plugins(
                     print(f"    {each}")
 
     run(options, work)
+
+
+def new(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the plugin, its package and its verb are called.")],
+    folder: Annotated[
+        str,
+        typer.Option("--in", metavar="FOLDER", help="Where its folder is made; here unless given.", show_default=False),
+    ] = ".",
+    json: JsonOption = False,
+) -> None:
+    """Write a new plugin: a package that works, with tests, to be changed into yours."""
+    options = Globals.of(ctx, json=json)
+
+    async def work(output: Output) -> None:
+        from dam_app.new_plugin import write_plugin
+        from dam_app.output import path_fields
+
+        plugin = write_plugin(name, folder, _commands(ctx))
+        for file in plugin.files:
+            output.item(path_fields(str(file)), safe(str(file)))
+        record = {"name": plugin.name, "files": len(plugin.files), "next": plugin.next_steps}
+        output.summary(record, "\n".join(["next:", *(f"  {step}" for step in plugin.next_steps)]))
+
+    run(options, work)
+
+
+def _commands(ctx: typer.Context) -> list[str]:
+    """The commands of ``dam-cli`` itself."""
+    root: Any = ctx.find_root().command  # a VerbGroup, whose module imports this one
+    return list(root.commands)

@@ -1,10 +1,10 @@
-"""What a distribution says that it requires, for the day when some of it is not there."""
+"""What installed distributions say of themselves: where an entry point is from, and what is required."""
 
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 
 _REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)\s*(?P<extras>\[[^]]*\])?\s*\(?(?P<versions>[^;@)]*)\)?[^;]*(?P<marker>.*)"
@@ -28,6 +28,11 @@ class Requirement:
         except PackageNotFoundError:
             return False
         return True
+
+
+def origin_of(entry: EntryPoint) -> str:
+    """Distribution, version and what the entry point names."""
+    return f"{entry.dist.name} {entry.dist.version} ({entry.value})" if entry.dist else entry.value
 
 
 def remedy(needy: Distribution | None, module: str) -> str:
