@@ -187,6 +187,13 @@ def test_a_plugin_that_breaks_while_it_loads_is_reported_and_stops_nobody(instal
     assert reports["dam-test-beside"].state == "loaded"
 
 
+def test_a_plugin_that_exits_while_it_loads_is_reported_too(install: Install) -> None:
+    install("dam_test_leaving", "raise SystemExit('enough')")
+    report = discover()["dam-test-leaving"]
+    assert report.state == "failed"
+    assert "SystemExit: enough; " in (report.error or "")
+
+
 def test_a_misspelt_name_is_reported_with_its_line_and_what_may_have_been_meant(install: Install) -> None:
     install("dam_test_misspelt", "from dam import *\n\ndef paint(transaction: WorldTransacton) -> None: ...")
     error = discover()["dam-test-misspelt"].error or ""

@@ -33,7 +33,7 @@ from dam_app.commands import (
 )
 from dam_app.context import INTERRUPTED, Globals, guarded
 from dam_app.output import Output, safe
-from dam_app.verbs import conflict, conflicts, verbs
+from dam_app.verbs import conflict, verbs
 
 
 class VerbGroup(Group):
@@ -61,8 +61,9 @@ class VerbGroup(Group):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
-        for reason in conflicts(self.commands):
-            _warn(reason)
+        for entries in verbs().values():
+            if reason := conflict(entries, self.commands):
+                _warn(reason)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _plugin_command(name: str) -> Any:
         return None
     try:
         command = typer.main.get_command(entries[0].load())
-    except Exception as e:  # noqa: BLE001  a stranger's code: its failure must not take the other commands along
+    except (Exception, SystemExit) as e:  # noqa: BLE001  a stranger's code: its failure must not take the other commands along
         from dam.core.plugin import unloadable
 
         _warn(f"the verb {name!r} of {entries[0].value} cannot be used: {unloadable(entries[0], e)[1]}")

@@ -11,7 +11,7 @@ from dam.core.world import World
 from dam.models.config import SettingsModel, WorldConfig
 from dam.models.core.fields import fields_of
 from dam_app.config import Configuration, WorldDescription
-from dam_app.verbs import conflicts, verbs_of
+from dam_app.verbs import conflict, is_claimed_by, verbs
 
 
 @dataclass
@@ -29,7 +29,8 @@ class Brought:
 
 @dataclass(frozen=True)
 class PluginRow:
-    """One installed plugin. ``state`` is ``loaded``, ``disabled`` in that world, ``missing dependency`` or ``failed``."""
+    """One installed plugin. ``state`` is ``loaded``, ``disabled`` in that world, ``missing dependency`` or ``failed``. One
+    that is loaded has an ``error`` where one of its verbs cannot be used."""
 
     name: str
     distribution: str
@@ -50,16 +51,25 @@ def plugin_rows(configuration: Configuration, world: str | None, commands: Colle
     nobody knows what they bring. ``commands`` are those of ``dam-cli``, which no verb can be."""
     reports = configuration.plugin_reports()
     enabled, outcomes = _outcomes(configuration, world)
+    claims = verbs().values()
     rows = []
     for report in reports.values():
         outcome = outcomes.get(report.name, Brought())
         is_used = report.name in enabled or report.state != "loaded"
         state = "failed" if isinstance(outcome, str) else report.state if is_used else "disabled"
         error, brings = (outcome, Brought()) if isinstance(outcome, str) else (report.error, outcome)
-        errors = [*([error] if error else []), *conflicts(commands, report.distribution)]
-        verbs = verbs_of(report.distribution)
+        claimed = [entries for entries in claims if is_claimed_by(report.distribution, entries)]
+        errors = [error, *(conflict(entries, commands) for entries in claimed)]
         rows.append(
-            PluginRow(report.name, report.distribution, report.version, state, "; ".join(errors) or None, verbs, brings)
+            PluginRow(
+                name=report.name,
+                distribution=report.distribution,
+                version=report.version,
+                state=state,
+                error="; ".join(filter(None, errors)) or None,
+                verbs=[entries[0].name for entries in claimed],
+                brings=brings,
+            )
         )
     return rows
 
@@ -69,7 +79,7 @@ def chosen_rows(rows: list[PluginRow], name: str | None) -> list[PluginRow]:
     if name is None:
         return rows
     for row in rows:
-        if row.name == normalised(name):
+        if normalised(row.name) == normalised(name):
             return [row]
     names = [row.name for row in rows]
     near = get_close_matches(name, names, 1)

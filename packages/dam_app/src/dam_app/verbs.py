@@ -1,6 +1,6 @@
 """Verbs: the commands that plugins add to ``dam-cli``, and those that they cannot add."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,17 +32,8 @@ def conflict(entries: "Sequence[EntryPoint]", commands: Collection[str]) -> str 
     return None
 
 
-def conflicts(commands: Collection[str], distribution: str | None = None) -> Iterator[str]:
-    """All such reasons, or those that a distribution has a part in."""
-    for entries in verbs().values():
-        is_part = distribution is None or distribution in map(_distribution, entries)
-        if is_part and (reason := conflict(entries, commands)):
-            yield reason
-
-
-def verbs_of(distribution: str) -> list[str]:
-    """The names that a distribution claims."""
-    return [name for name, entries in verbs().items() if distribution in map(_distribution, entries)]
+def is_claimed_by(distribution: str, entries: "Sequence[EntryPoint]") -> bool:
+    return distribution in map(_distribution, entries)
 
 
 def _distribution(entry: "EntryPoint") -> str:

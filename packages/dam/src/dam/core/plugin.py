@@ -88,7 +88,7 @@ def _load(entry: importlib.metadata.EntryPoint, *others: importlib.metadata.Entr
         _check_name(entry, others)
         plugin = entry.load()
         check_plugin_class(plugin)
-    except Exception as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
+    except (Exception, SystemExit) as e:  # noqa: BLE001  a stranger's code: whatever it raises while it loads is its report
         return PluginReport(entry.name, distribution, version, *unloadable(entry, e))
     return PluginReport(entry.name, distribution, version, "loaded", plugin=cast("type[Plugin]", plugin))
 
@@ -103,7 +103,7 @@ def _check_name(entry: importlib.metadata.EntryPoint, others: Collection[importl
         )
 
 
-def unloadable(entry: importlib.metadata.EntryPoint, error: Exception) -> tuple[State, str]:
+def unloadable(entry: importlib.metadata.EntryPoint, error: BaseException) -> tuple[State, str]:
     """What an entry point is that cannot be loaded, and why; of a module that is not there, how it is installed."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing is None or missing.partition(".")[0] in ("dam", entry.module.partition(".")[0]):
@@ -111,7 +111,7 @@ def unloadable(entry: importlib.metadata.EntryPoint, error: Exception) -> tuple[
     return "missing dependency", f"{error}; {remedy(entry.dist, missing)}"
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """What a plugin raised, with the line that did, and for a misspelt name what may have been meant."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, DamError):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from dam_app.application import Command
 from dam_app.context import Globals, JsonOption, in_world
 from dam_app.output import Output
 
@@ -16,7 +17,7 @@ app = typer.Typer(help="Give assets labels, and find them by their labels.", no_
 LabelArgument = Annotated[str, typer.Argument(metavar="LABEL", help="One word or several.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     ctx: typer.Context,
     entity_id: Annotated[int, typer.Argument(metavar="ID", help="An asset, by id.")],
@@ -32,7 +33,7 @@ def add(
     in_world(Globals.of(ctx, json=json), work, changes=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def find(ctx: typer.Context, label: LabelArgument, json: JsonOption = False) -> None:
     """List the assets that have a label."""
 
