@@ -15,6 +15,7 @@ import typer
 from sqlalchemy import UniqueConstraint
 
 import dam
+import dam_app
 from dam.core.analyzers import Analyzer
 from dam.core.exceptions import DamError
 from dam.core.plugin import Plugin, discover
@@ -525,7 +526,14 @@ def exit_codes_page() -> str:
 # -- Python
 
 GROUPS = {
-    "Plugins and worlds": ("Plugin", "SettingsModel", "ConfigComponent", "World", "create_world_from_components"),
+    "Plugins and worlds": (
+        "Plugin",
+        "SettingsModel",
+        "ConfigComponent",
+        "World",
+        "create_world_from_components",
+        "CopyEntitiesCommand",
+    ),
     "Facts": (
         "Entity",
         "BaseComponent",
@@ -554,6 +562,8 @@ ALIASES = {
     "Resource": "`Resource[T]`: the world's one instance of that type.",
     "WorldSession": "A database session for reading.",
 }
+OF_APP = ("open_world", "Command", "Group", "UsageError", "Globals", "JsonOption", "in_world", "Output", "Exit")
+OF_DAM_APP = {"JsonOption": "The type of a parameter for `--json` after the command, for those who write it there."}
 SHOWN_IN_FULL = ("World", "WorldTransaction")
 PLUMBING = {"awaits", "bound", "check_systems", "commit", "doom", "release"}
 """Methods that the core calls itself."""
@@ -561,6 +571,8 @@ PLUMBING = {"awaits", "bound", "check_systems", "commit", "doom", "release"}
 
 def python_page() -> str:
     grouped = {name for names in GROUPS.values() for name in names}
+    if set(OF_APP) != set(dam_app.__all__):
+        raise SystemExit(f"put {sorted(set(OF_APP) ^ set(dam_app.__all__))} into OF_APP of {__file__}")
     if grouped != set(dam.__all__):
         raise SystemExit(f"put {sorted(grouped ^ set(dam.__all__))} into GROUPS of {__file__}")
     from dam.core.executor import SystemExecutor
@@ -575,9 +587,13 @@ def python_page() -> str:
             for part in (f"## {title}", table(["name", "what it is"], [_python_row(name) for name in names]))
         ),
         *(part for cls in (*(getattr(dam, n) for n in SHOWN_IN_FULL), SystemExecutor) for part in _methods(cls)),
-        "## dam_app",
-        "`dam_app.open_world(name=None, *, config=None)` opens a configured world, as `dam-cli` does: "
-        "`async with open_world() as world: …`.",
+        "## Names of dam_app",
+        "`async with open_world() as world: …` is for scripts; the others are what [a plugin's verb](../how-to/new-plugin.md) is "
+        "written with.",
+        table(
+            ["name", "what it is"],
+            [[code(name), OF_DAM_APP.get(name) or prose(getattr(dam_app, name))] for name in OF_APP],
+        ),
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dam.analysis.blob import Blob as Blob
     from dam.analysis.ref import ref as ref
     from dam.commands.analysis_commands import AnalysisCommand as AnalysisCommand
+    from dam.commands.copy_commands import CopyEntitiesCommand as CopyEntitiesCommand
     from dam.commands.core import BaseCommand as BaseCommand
     from dam.core.analyzers import analyzer as analyzer
     from dam.core.exceptions import DamError as DamError
@@ -48,6 +49,7 @@ _HOMES = {
     "dam.analysis.blob": ("Blob",),
     "dam.analysis.ref": ("ref",),
     "dam.commands.analysis_commands": ("AnalysisCommand",),
+    "dam.commands.copy_commands": ("CopyEntitiesCommand",),
     "dam.commands.core": ("BaseCommand",),
     "dam.core.analyzers": ("analyzer",),
     "dam.core.exceptions": ("DamError",),

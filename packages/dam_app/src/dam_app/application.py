@@ -39,7 +39,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The same for a command of commands."""
+    """A command of commands, whose help is like that of a ``Command``."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_switches(super().get_params(ctx))

@@ -55,7 +55,8 @@ def run(options: Globals, work: Callable[[Output], Coroutine[Any, Any, int | Non
 def in_world(
     options: Globals, work: Callable[[Output, "World"], Awaitable[int | None]], *, changes: bool = False
 ) -> None:
-    """The same inside the chosen world; a command that changes something names it."""
+    """Runs a command's coroutine function in the chosen world, and exits with its code; one that ``changes`` something names the
+    world."""
 
     async def inside(output: Output) -> int | None:
         from dam_app.worlds import open_world

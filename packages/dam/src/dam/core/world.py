@@ -157,7 +157,8 @@ class World:
 
         An entity with an ``essential`` row that cannot come along is not copied; any other such row is left out.
         """
-        self.transfers[component] = (transfer, essential)
+        if self._claim("the transfer of", component):
+            self.transfers[component] = (transfer, essential)
 
     def register_provider(self, key: Any, open: Any, *, lifetime: Any = "call") -> None:  # noqa: A002
         """Makes a type, or the class of an ``Annotated`` marker, something that systems can ask for."""

@@ -3,9 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dam_app.application import Command
-from dam_app.context import Globals, JsonOption, in_world
-from dam_app.output import Output
+from dam_app import Command, Globals, JsonOption, Output, in_world
 
 from plugin_name.commands import AddLabelCommand, FindLabelCommand
 
@@ -38,7 +36,7 @@ def find(ctx: typer.Context, label: LabelArgument, json: JsonOption = False) -> 
     """List the assets that have a label."""
 
     async def work(output: Output, world: "World") -> int:
-        from dam_app.exits import Exit
+        from dam_app import Exit
 
         found = await world.dispatch_command(FindLabelCommand(label)).get_one_value()
         for entity_id in found:
