@@ -238,7 +238,9 @@ class Configuration:
                     if model is WorldConfig
                     else model.model_fields
                 )
-                yield f"{place} is not a setting; there are {', '.join(sorted(keys)) or 'no settings at all'}"
+                near = get_close_matches(key, keys, 1)
+                meant = f"did you mean {near[0]}? There" if near else "there"
+                yield f"{place} is not a setting; {meant} are {', '.join(sorted(keys)) or 'no settings at all'}"
             elif problem["type"] == "missing":
                 yield f"{place} is not set, and has no default"
             else:
