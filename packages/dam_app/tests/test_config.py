@@ -270,7 +270,7 @@ def test_a_dotenv_can_name_the_world_and_the_home_of_dam(home: Path, monkeypatch
         ),
         (
             "[worlds.main]\ndatabse_url = ''",
-            "[worlds.main] databse_url is not a setting; did you mean database_url? There are analysis_cpu_limit, analysis_memory_mb,",
+            "[worlds.main] databse_url is not a setting; did you mean database_url? There are analysis_cpu_limit,",
         ),
         ("[worlds.main]\nname = 'x'", "[worlds.main] name is not a setting"),
         (
@@ -292,7 +292,7 @@ def test_a_dotenv_can_name_the_world_and_the_home_of_dam(home: Path, monkeypatch
         ),
         (
             "[worlds.main.settings.dam-fs]\nreders = 9",
-            "[worlds.main.settings.dam-fs] reders is not a setting; did you mean readers? There are ignore_file, readers, storage_path",
+            "[worlds.main.settings.dam-fs] reders is not a setting; did you mean readers? There are ignore_file",
         ),
         ("[worlds.main.settings.dam-fx]\nreaders = 9", "[worlds.main.settings.dam-fx] is for a plugin that the world"),
         (
