@@ -293,7 +293,7 @@ async def test_a_plugin_of_whose_facts_there_are_none_is_not_missed(source: Worl
     chosen = await write(source, Title(text="chosen"))
     await write(source, Title(text="noted"), Remark(text="x"))
     poor = await make_world(name="poor", components=[Digest, Title])
-    assert (await copy(source, poor, chosen))[chosen].status is CopyStatus.ADDED
+    assert (await copy(source, poor, chosen, 1 << 70))[chosen].status is CopyStatus.ADDED
 
 
 async def test_a_world_is_not_copied_into_itself(source: World, make_world: MakeWorld) -> None:

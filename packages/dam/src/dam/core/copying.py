@@ -24,6 +24,7 @@ from dam.models.origin import OriginComponent, WorldIdentity
 from dam.system_events.copying import CopyStatus, EntityCopied, LinksCopied
 
 BATCH = 256
+LARGEST_ID = (1 << 63) - 1  # that a database can hold
 
 Row = dict[str, Any]
 Rows = dict[type[Component], dict[int, list[Row]]]
@@ -179,7 +180,9 @@ class Copying:
 
     async def _existing(self, ids: Sequence[int]) -> list[int]:
         async with self._source.reading() as session:
-            found = set(await session.scalars(select(Entity.id).where(Entity.id.in_([i for i in ids if i < 1 << 63]))))
+            found = set(
+                await session.scalars(select(Entity.id).where(Entity.id.in_([i for i in ids if i <= LARGEST_ID])))
+            )
         return [i for i in ids if i in found]
 
     async def _has_rows(self, cls: type[Component]) -> bool:
@@ -187,7 +190,7 @@ class Copying:
         async with self._source.reading() as session:
             if self._cmd.entity_ids is None:
                 return await session.scalar(query) is not None
-            for part in chunks(list(self._cmd.entity_ids)):
+            for part in chunks([i for i in self._cmd.entity_ids if i <= LARGEST_ID]):
                 if await session.scalar(query.where(cls.entity_id.in_(part))) is not None:
                     return True
         return False
@@ -237,9 +240,8 @@ class Copying:
                 own = [row | {"entity_id": plan.owner} for row in own]
                 missing = lacking(cls, own, there[cls].get(plan.owner, []), equal=self._cmd.overwrite)
                 plan.missing += len(missing)
-                own = (
-                    own if missing and cls in self._unkeyed else missing
-                )  # of those it is seen again when they are written
+                # of what has no key it is seen again when it is written
+                own = own if missing and cls in self._unkeyed else missing
             if own:
                 plan.rows[cls] = own
 
