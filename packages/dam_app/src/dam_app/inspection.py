@@ -61,7 +61,7 @@ async def _look(world: World, report: WorldReport, home: str, *, count: bool) ->
     if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
         report.state = NOT_SET_UP
         require_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
-        refuse_orphaned_store(world, file)
+        await refuse_orphaned_store(world, file)
         return  # it sets itself up when it is first used
     states = await world.schema_states()
     report.state = (

@@ -1,5 +1,6 @@
 """Opening worlds: from configuration to a world that is ready to use."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,9 @@ from dam.core.world_manager import close_world, create_world_from_components
 from dam.models.config import ConfigComponent, WorldConfigComponent
 from dam_app.config import Configuration, WorldDescription, load_configuration
 from dam_fs.exceptions import StoreMismatchError
-from dam_fs.resources import FileOperationsResource, storage_folder
+from dam_fs.resources import FileOperationsResource, storage_of
 from dam_fs.settings import FsSettings
+from dam_fs.storage import own_paths
 
 Say = Callable[[str], None]
 
@@ -107,7 +109,7 @@ def build(description: WorldDescription) -> World:
 async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
     file = database_file(world.config.database_url)
     if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
-        refuse_orphaned_store(world, file)
+        await refuse_orphaned_store(world, file)
         _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
     if setup:
         return
@@ -138,12 +140,12 @@ def _make_folder(folder: str, home: str, world: str) -> None:
         ) from e
 
 
-def refuse_orphaned_store(world: World, file: str) -> None:
+async def refuse_orphaned_store(world: World, file: str) -> None:
     """A store with objects whose database is gone is a loss to be mended, not a new world."""
     if FileOperationsResource not in world.resources:
         return
     files = world.get_resource(FileOperationsResource)
-    if files.id_if_used() is not None:
+    if await asyncio.to_thread(files.id_if_used) is not None:
         raise StoreMismatchError(
             f"world {world.name!r}: there is no database at {file}, and the store at {files.root} holds objects; "
             "restore the database from a backup, or correct database_url. Nothing was created"
@@ -160,6 +162,6 @@ def _paths_of(configuration: Configuration, name: str) -> Iterator[str]:
         core = configuration.core_of(name)
         if file := database_file(core.database_url):
             yield from (os.path.abspath(file + ending) for ending in ("", "-wal", "-shm", "-journal"))
-        yield storage_folder(configuration.settings_of(name, "dam-fs", FsSettings), core)
+        yield from own_paths(storage_of(configuration.settings_of(name, "dam-fs", FsSettings), core))
     except DamError:
         return  # its settings are wrong, and name no place

@@ -4,13 +4,14 @@ from dam.core.exceptions import DamError
 
 
 class StoreMissingError(DamError):
-    """The store is not where the database expects it; mount its disk or correct ``storage_path``. Nothing was created."""
+    """The store is not where the database expects it; mount its disk, or correct ``storage_path`` or ``storage_url``. Nothing was
+    created."""
 
     code = "DAM501"
 
 
 class StoreMismatchError(DamError):
-    """The folder holds another store than the database knows; correct ``storage_path`` or ``database_url``."""
+    """The place holds another store than the database knows; correct ``storage_path``, ``storage_url`` or ``database_url``."""
 
     code = "DAM502"
 

@@ -3,9 +3,8 @@
 from dam.core.plugin import Plugin
 from dam.core.world import World
 from dam_fs import models
-from dam_fs.resources import FileOperationsResource, storage_folder
+from dam_fs.resources import FileOperationsResource, storage_of
 from dam_fs.settings import FsSettings, FsSettingsComponent
-from dam_fs.storage import LocalStorage
 from dam_fs.systems.content_systems import FileOpener
 from dam_fs.systems.ingest_systems import add_assets
 from dam_fs.systems.transfer_systems import transfer_derived, transfer_files
@@ -26,7 +25,7 @@ class FsPlugin(Plugin):
             models.OriginalSourceInfoComponent,
         ):
             world.register_component(component)
-        files = FileOperationsResource(LocalStorage(storage_folder(world.settings_of(FsSettings), world.config)))
+        files = FileOperationsResource(storage_of(world.settings_of(FsSettings), world.config))
         world.add_resource(files)
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
         world.register_transfer(models.FileLocationComponent, transfer_files)

@@ -14,7 +14,7 @@ from dam.models.config import WorldConfig
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import Store
 from dam_fs.settings import FsSettings
-from dam_fs.storage import Storage
+from dam_fs.storage import LocalStorage, Storage
 
 
 class FileOperationsResource:
@@ -75,12 +75,12 @@ class FileOperationsResource:
         if found is None:
             raise StoreMissingError(
                 f"world {world.name!r}: there is no store at {self.root}, and the database knows of one (id {expected}); "
-                "is its disk mounted? Mount it, or correct storage_path. Nothing was created"
+                "is its disk mounted? Mount it, or correct storage_path or storage_url. Nothing was created"
             )
         if found != expected:
             raise StoreMismatchError(
                 f"world {world.name!r}: the store at {self.root} has the id {found}, and the database expects {expected}; "
-                "correct storage_path or database_url"
+                "correct storage_path or storage_url, or database_url"
             )
         return True
 
@@ -94,7 +94,7 @@ class FileOperationsResource:
                 return  # another process has begun this world meanwhile; what is in the store came after its row
         raise StoreMismatchError(
             f"world {world.name!r}: the store at {self.root} (id {found}) holds objects that this new database knows nothing "
-            "of; correct storage_path or database_url, or restore the database that belongs to the store"
+            "of; correct storage_path or storage_url, or database_url, or restore the database that belongs to the store"
         )
 
     async def _adopt(self, world: World) -> str:
@@ -130,6 +130,15 @@ def _read(storage: Storage, key: str) -> bytes:
         return stream.read()
 
 
+def storage_of(settings: FsSettings, config: WorldConfig) -> Storage:
+    """The storage that a world's settings name; nothing is opened yet. Raises ``SettingsError``."""
+    if settings.storage_url is None:
+        return LocalStorage(storage_folder(settings, config))
+    from dam_fs.storages import open_storage  # most worlds have a folder, and no look-up should wait for the import
+
+    return open_storage(settings.storage_url)
+
+
 def storage_folder(settings: FsSettings, config: WorldConfig) -> str:
     """Where the store lies: as set, else in the world's folder, else beside an embedded database. Raises ``SettingsError``."""
     if settings.storage_path is not None:
@@ -139,7 +148,7 @@ def storage_folder(settings: FsSettings, config: WorldConfig) -> str:
     file = database_file(config.database_url)
     if not file:
         raise SettingsError(
-            "[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it, or the "
-            "world's folder"
+            "[settings.dam-fs] storage_path is not set, and there is no default beside a database server; set it, "
+            "storage_url, or the world's folder"
         )
     return f"{os.path.splitext(os.path.abspath(file))[0]}-store"

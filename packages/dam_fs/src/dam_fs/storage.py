@@ -55,17 +55,18 @@ class Staged:
 class Storage(Protocol):
     """What the file plugin asks of a store. A key is the SHA-256 of an object in hexadecimal.
 
-    All methods block and may be called from several threads at once; those that look for a store or write to it raise
-    ``StorageError``.
+    All methods block and may be called from several threads at once, and several processes may share a store. Those that look
+    for a store or write to it raise ``StorageError``; where there is no store, nothing is written. ``check_storage`` of
+    ``dam_fs.storage_contract`` looks at all that is promised here.
     """
 
     @property
     def root(self) -> str:
-        """Where the store is: what messages show, and no scan enters."""
+        """Where the store is, without secrets: what messages show. Where that is an absolute path, no scan enters it."""
         ...
 
     def read_id(self) -> str | None:
-        """The id that the store carries, or ``None`` where there is no store."""
+        """The id that the store carries, at most 36 characters, or ``None`` where there is no store."""
 
     def create(self) -> str:
         """Makes a new store with a new id, durably, unless there is one; returns the id that it has."""
@@ -82,24 +83,31 @@ class Storage(Protocol):
         """Bytes of an object, or ``None`` where there is no such object."""
 
     def stage(self) -> Staged:
-        """A new object without a name yet, to be written to."""
+        """A new object without a name yet, to be written to: a file of this machine, wherever the objects lie."""
         ...
 
     def publish(
         self, objects: Iterable[tuple[str, Staged]], *, found: Collection[str] = (), replacing: Collection[str] = ()
     ) -> None:
-        """Gives staged objects their names; when it returns they survive a power loss, names included.
+        """Gives staged objects their names; when it returns they survive a power loss, names included, and nothing is left of
+        what was staged. A name stands for all of its object's bytes from the moment when it can be seen.
 
-        An object that has its name already stays as it is unless its key is in ``replacing``. ``found`` are keys that were
-        there before: somebody else may have published them a moment ago, and their names must be durable too.
+        A key may come twice. An object that has its name already stays as it is unless its key is in ``replacing``. ``found``
+        are keys that were there before: somebody else may have published them a moment ago, and their names must be durable
+        too.
         """
 
     def open(self, key: str) -> BinaryIO:
-        """Raises ``FileNotFoundError``."""
+        """A stream that can seek. Raises ``FileNotFoundError``, and ``OSError`` where the object cannot be read now."""
         ...
 
     def local_path(self, key: str) -> str | None:
         """Where the object lies on this machine, if it does."""
+
+
+def own_paths(storage: Storage) -> list[str]:
+    """What no scan enters: the store, where it is a place in this machine's file system."""
+    return [storage.root] if os.path.isabs(storage.root) else []
 
 
 def storage_error(error: OSError, doing: str) -> StorageError:

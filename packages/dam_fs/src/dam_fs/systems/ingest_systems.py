@@ -39,7 +39,7 @@ from dam_fs.records import Known, judge_references, known_content, mark_damaged,
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, is_unchanged, scan
 from dam_fs.settings import FsSettings
-from dam_fs.storage import Staged, Storage
+from dam_fs.storage import Staged, Storage, own_paths
 
 T = TypeVar("T")
 
@@ -173,7 +173,10 @@ class Ingest:
         items = [each for each in batch if isinstance(each, Item)]
         outcomes = [each for each in batch if isinstance(each, AssetOutcome)]
         if self._cmd.dry_run:
-            return outcomes + [self._predict(item) for item in items]
+            lengths = await asyncio.to_thread(
+                self._lengths, [item for item in items if item.known and item.known.copied]
+            )
+            return outcomes + [self._predict(item, lengths.get(item.taken.key)) for item in items]
         # Whoever leaves waits for the batch in hand: a commit that is cut off leaves SQLite's write lock behind.
         return outcomes + await _to_its_end(self._keep(items))
 
@@ -243,7 +246,7 @@ class Ingest:
         """Objects become durable before a row speaks of them. One that is overwritten is recorded as damaged before."""
         staged = [item for item in items if item.taken.staged is not None]
         await self._look_up([item for item in staged if item.known is None])
-        lengths = {item.taken.key: self._storage.length(item.taken.key) for item in staged}
+        lengths = await asyncio.to_thread(self._lengths, staged)
         wrong = {item.taken.key for item in staged if lengths[item.taken.key] not in (None, item.taken.size)}
         damaged = {item.taken.key for item in staged if item.known and item.known.damaged}
         if unrecorded := [i.known.entity_id for i in staged if i.known and i.taken.key in wrong - damaged]:
@@ -277,19 +280,19 @@ class Ingest:
 
         return await in_halves(items, write, give_up, backend)
 
-    def _predict(self, item: Item) -> AssetOutcome:
-        """What a real run would report."""
+    def _lengths(self, items: Sequence[Item]) -> dict[str, int | None]:
+        """Of the objects that the store has; it may be far away."""
+        return {key: self._storage.length(key) for key in {item.taken.key for item in items}}
+
+    def _predict(self, item: Item, length: int | None) -> AssetOutcome:
+        """What a real run would report; ``length`` is that of the object that the store has."""
         taken, known = item.taken, item.known
         first = self._seen.setdefault(taken.sha256, known is None)
         if known is None:
             status = OutcomeStatus.ADDED if first else OutcomeStatus.LINKED
             self._seen[taken.sha256] = False
             return AssetOutcome(taken.path, status, None, taken.size)
-        is_whole = (
-            not self._cmd.copy
-            or not known.copied
-            or (self._storage.length(taken.key) == taken.size and not known.damaged)
-        )
+        is_whole = not self._cmd.copy or not known.copied or (length == taken.size and not known.damaged)
         item.restored = not is_whole
         status = _status(item, created=False, copied=self._cmd.copy)
         return AssetOutcome(taken.path, status, known.entity_id, taken.size)
@@ -398,7 +401,7 @@ def _status(item: Item, created: bool, *, copied: bool) -> OutcomeStatus:
 
 def protected_paths(cmd: AddAssetsCommand, world: World, storage: Storage) -> list[str]:
     """Paths that no scan enters: this world's own store and database, and those that the caller names."""
-    return [*cmd.protected, storage.root, *world.database_files]
+    return [*cmd.protected, *own_paths(storage), *world.database_files]
 
 
 def _left_out(each: LeftOut) -> AssetOutcome:
