@@ -1,5 +1,6 @@
 """Schemas by revisions."""
 
+import asyncio
 import importlib
 import os
 import subprocess
@@ -22,6 +23,7 @@ from dam.core.world_registrar import register_core_systems
 from dam.models.config import WorldConfig
 from dam.models.core.base_class import Base
 from dam.models.markers import NeedsMetadataExtractionComponent
+from dam_test_utils.databases import Databases
 
 PLUGIN = """
 from dam.core.plugin import Plugin
@@ -148,6 +150,22 @@ async def test_setting_up_twice_changes_nothing(empty_database: str) -> None:
         before = (await world.schema_states())[0].current
         assert await world.setup() == []
         assert (await world.schema_states())[0].current == before
+
+
+async def test_worlds_of_one_process_are_set_up_at_once_and_each_gets_its_own_tables(
+    databases: Databases, make_plugin: MakePlugin
+) -> None:
+    """Alembic's operations go through one global of the process."""
+    plugins = [make_plugin(f"dam_test_at_once_{n}", "pass", "pass") for n in range(3)]
+    worlds = [world_of(await databases.create(), plugin) for plugin in plugins]
+    async with asyncio.timeout(50):
+        await asyncio.gather(*(world.setup() for world in worlds))
+    for n, world in enumerate(worlds):
+        await world.check_schema()
+        mine = {f"dam_test_at_once_{n}_{name}" for name in ("alembic_version", "table_1", "table_2")}
+        assert await tables(world.config.database_url) == CORE | mine
+        await world.close()
+        await databases.drop(world.config.database_url)
 
 
 async def test_a_database_without_a_schema_asks_for_setup_db(empty_database: str) -> None:

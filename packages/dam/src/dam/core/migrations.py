@@ -1,8 +1,11 @@
 """Schemas: each plugin has a revision tree and a version table of its own. Alembic is imported only when something changes."""
 
+import asyncio
 import importlib.util
 import re
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,13 +135,27 @@ async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree], world: str
 
 
 async def on_schema(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
-    """``work`` on a connection that may change the schema, in one transaction."""
-    async with engine.execution_options(dam_migrating=True).connect() as connection:
+    """``work`` on a connection that may change the schema, in one transaction; one at a time in this process."""
+    async with _alone(), engine.execution_options(dam_migrating=True).connect() as connection:
         try:
             async with connection.begin():
                 return await connection.run_sync(work)
         finally:
             await connection.invalidate()  # SQLite's foreign keys are off on it
+
+
+_alembic = threading.Lock()
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Revisions speak to ``alembic.op``, which is one for all worlds, loops and threads of the process."""
+    while not _alembic.acquire(blocking=False):  # a loop that blocked here might have the holder wait on it
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        _alembic.release()
 
 
 def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:

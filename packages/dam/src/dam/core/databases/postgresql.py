@@ -67,9 +67,11 @@ class PostgresBackend(Backend):
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:
-        # Of what no column of that type can hold asyncpg says so itself, before anything is sent.
-        refused_by_driver = isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
-        return refused_by_driver or isinstance(error, (DataError, IntegrityError, ProgrammingError))
+        # Of what no column of that type can hold asyncpg says so itself, before anything is sent; the server refuses what is too
+        # long for an index. SQLAlchemy has no class for either.
+        cause = getattr(error.orig, "__cause__", None)
+        is_unfit = isinstance(cause, (asyncpg.DataError, asyncpg.ProgramLimitExceededError))
+        return is_unfit or isinstance(error, (DataError, IntegrityError, ProgrammingError))
 
 
 BACKEND = PostgresBackend()
