@@ -205,6 +205,31 @@ async def test_a_stage_begins_its_batch_again(make_world: MakeWorld) -> None:
 
 
 @ON_POSTGRESQL
+async def test_a_connection_that_another_task_has_by_now_is_not_taken_for_ones_own(make_world: MakeWorld) -> None:
+    world = await make_world(components=[Score])
+    began, enough = asyncio.Event(), asyncio.Event()
+
+    async def write_for_long() -> None:
+        async with world.transaction() as transaction:
+            await transaction.create_entity(Score(value=2))
+            await transaction.flush()
+            began.set()
+            await enough.wait()
+
+    async with world.transaction() as transaction:
+        await transaction.create_entity(Score(value=1))
+    other = asyncio.create_task(write_for_long())  # on the connection that was used just now
+    await began.wait()
+    try:
+        async with world.transaction() as transaction:
+            await transaction.create_entity(Score(value=3))
+    finally:
+        enough.set()
+        await other
+    assert await scores(world) == [1, 2, 3]
+
+
+@ON_POSTGRESQL
 async def test_a_database_that_is_not_there_is_told(database_url: str) -> None:
     url = make_url(database_url).set(database="dam_test_not_there").render_as_string()
     async with World(WorldConfig(name="lost", database_url=url)) as world:

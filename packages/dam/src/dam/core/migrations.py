@@ -150,7 +150,8 @@ _alembic = threading.Lock()
 @asynccontextmanager
 async def _alone() -> AsyncIterator[None]:
     """Revisions speak to ``alembic.op``, which is one for all worlds, loops and threads of the process."""
-    while not _alembic.acquire(blocking=False):  # a loop that blocked here might have the holder wait on it
+    # Blocking here would keep a holder in the same loop from going on, and an event of asyncio knows one loop alone.
+    while not _alembic.acquire(blocking=False):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     try:
         yield

@@ -89,4 +89,6 @@ def refuse_self_deadlock(writing: Writing, connection: Any, is_writing: Callable
             "this task holds an open transaction and would wait for itself; dispatch on transaction.world to be part of it, "
             "or when it is over"
         )
+    for other in [each for each, mine in writing.items() if mine() is connection]:
+        del writing[other]  # it has given the connection back, and the pool has lent it to this task
     writing[task] = weakref.ref(connection)
