@@ -13,6 +13,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, make_url, select, text
+from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy.exc import IntegrityError
 
 from dam.core.databases import connect
 from dam.core.exceptions import MigrationNeededError, SchemaTooNewError
@@ -256,6 +258,68 @@ async def test_a_failing_upgrade_leaves_nothing_half_done(empty_database: str, m
     assert await tables(empty_database) == CORE
 
 
+FILL_IN = """
+    op.execute("UPDATE {package}_table_1 SET id = id + 100")
+    with op.batch_alter_table("{package}_table_1") as batch:
+        batch.add_column(sa.Column("doubled", sa.Integer))
+    op.execute("UPDATE {package}_table_1 SET doubled = 2 * id")
+    with op.batch_alter_table("{package}_table_1") as batch:
+        batch.alter_column("doubled", nullable=False, existing_type=sa.Integer)
+"""
+
+
+async def rows_of(world: World, package: str, what: str = "id") -> list[tuple[int, ...]]:
+    async with world.reading() as session:
+        query = text(f"SELECT {what} FROM {package}_table_1 ORDER BY id")
+        return [tuple(row) for row in await session.execute(query)]
+
+
+async def with_rows(database_url: str, plugin: type[Plugin], package: str) -> None:
+    """A database of the plugin's revisions as they are now, with three rows."""
+    async with world_of(database_url, plugin) as world:
+        await world.setup()
+        async with world.transaction() as transaction:
+            await transaction.session.execute(text(f"INSERT INTO {package}_table_1 VALUES (1), (2), (3)"))
+
+
+async def test_a_revision_changes_the_rows_that_are_there_and_demands_a_new_column(
+    empty_database: str, make_plugin: MakePlugin
+) -> None:
+    package = f"dam_test_fills_{make_url(empty_database).get_backend_name()}"
+    await with_rows(empty_database, make_plugin(package, "pass"), package)
+    plugin = make_plugin(package, "pass", FILL_IN.format(package=package), "pass")
+    async with world_of(empty_database, plugin) as world:
+        (behind,) = await world.setup()
+        assert (behind.current, behind.tree.head) == ("0001", "0003")
+        assert await rows_of(world, package, "id, doubled") == [(101, 202), (102, 204), (103, 206)]
+        with pytest.raises(IntegrityError):
+            async with world.transaction() as transaction:
+                await transaction.session.execute(text(f"INSERT INTO {package}_table_1 (id) VALUES (9)"))
+
+
+async def test_a_plugin_that_was_removed_leaves_its_rows_and_finds_them_when_it_is_back(
+    empty_database: str, make_plugin: MakePlugin
+) -> None:
+    package = f"dam_test_leaves_{make_url(empty_database).get_backend_name()}"
+    plugin, other = make_plugin(package, "pass"), make_plugin(f"{package}_other", "pass")
+    await with_rows(empty_database, plugin, package)
+    async with world_of(empty_database, other) as without:
+        assert [state.tree.package for state in await without.setup()] == [f"{package}_other"]
+        async with without.transaction() as transaction:
+            (entity_id,) = await transaction.create_entities(1)
+            await transaction.delete_entities([entity_id])
+        assert f"{package}_table_1" in await tables(empty_database)
+    async with world_of(empty_database, plugin, other) as world:
+        await world.check_schema()
+        assert await rows_of(world, package) == [(1,), (2,), (3,)]
+    grown = make_plugin(package, "pass", FILL_IN.format(package=package))
+    async with world_of(empty_database, grown) as world:  # it was updated before it came back
+        with pytest.raises(MigrationNeededError, match=r"0001 → 0002"):
+            await world.check_schema()
+        await world.setup()
+        assert await rows_of(world, package) == [(101,), (102,), (103,)]
+
+
 KILLED = """
 import asyncio, sys
 from dam.core.world import World
@@ -286,3 +350,22 @@ async def test_an_upgrade_that_is_killed_leaves_nothing_half_done_and_can_be_rep
         await world.setup()
         await world.check_schema()
     assert {"dam_test_killed_table_1", "dam_test_killed_table_2"} < await tables(empty_database)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+async def test_an_upgrade_that_is_killed_between_two_changes_leaves_the_rows_as_they_were(
+    empty_database: str, tmp_path: Path, make_plugin: MakePlugin
+) -> None:
+    package = f"dam_test_cut_{make_url(empty_database).get_backend_name()}"
+    await with_rows(empty_database, make_plugin(package, "pass"), package)
+    kill = "    os.environ.get('TEST_KILL') and os.kill(os.getpid(), signal.SIGKILL)\n"
+    plugin = make_plugin(package, "pass", FILL_IN.format(package=package) + kill)
+    environment = {**os.environ, "TEST_KILL": "1", "PYTHONPATH": str(tmp_path / "site")}
+    script = KILLED.format(package=package)
+    ended = subprocess.run([sys.executable, "-c", script, empty_database], env=environment, check=False)  # noqa: ASYNC221
+    assert ended.returncode == -9
+    async with world_of(empty_database, plugin) as world:
+        assert await rows_of(world, package, "*") == [(1,), (2,), (3,)]
+        (behind,) = await world.setup()
+        assert behind.current == "0001"
+        assert await rows_of(world, package, "id, doubled") == [(101, 202), (102, 204), (103, 206)]

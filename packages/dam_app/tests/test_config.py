@@ -394,7 +394,12 @@ EXAMPLES = [ROOT / "dam.toml.example", ROOT / ".env.example"]
 
 def uncommented(example: Path) -> str:
     """The example with every setting that it shows switched on, but for the store's other place: there is one."""
-    return re.sub(r"^# (?!\w*storage_url)(?=\w+ ?= ?\S)", "", example.read_text(encoding="utf-8"), flags=re.MULTILINE | re.IGNORECASE)
+    return re.sub(
+        r"^# (?!\w*storage_url)(?=\w+ ?= ?\S)",
+        "",
+        example.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.IGNORECASE,
+    )
 
 
 def test_the_example_works_as_it_stands(home: Path) -> None:
