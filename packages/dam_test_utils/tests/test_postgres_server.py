@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,14 +44,14 @@ def temporary() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def session(temporary: str, **options: object) -> tuple[int, str]:
+def session(temporary: str, **user: Any) -> tuple[int, str]:
     """What a process prints that begins and ends a server of its own."""
     environment = {key: value for key, value in os.environ.items() if key != DATA and not key.startswith("XDG_")}
     environment |= {"TMPDIR": temporary, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-W", "ignore", "-c", SESSION]
     done = subprocess.run(
-        command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=200, **options
-    )  # type: ignore[call-overload]  # the options are those of a user
+        command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=200, **user
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -63,8 +64,7 @@ def test_an_ordinary_user_has_a_server_after_root_had_one(postgres_databases: ob
     import pwd
 
     nobody = pwd.getpwnam("nobody")
-    user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    code, said = session(temporary, **user)
+    code, said = session(temporary, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
     if code and "dam_test_utils" in said and "ModuleNotFoundError" in said:
         pytest.skip("an ordinary user cannot read this installation")
     assert (code, said) == (0, f"used as {nobody.pw_uid} left over: False\n")
