@@ -20,7 +20,6 @@ def upgrade() -> None:
     op.create_table(
         "dam_fs_config",
         sa.Column("entity_id", ID, autoincrement=False, nullable=False),
-        sa.Column("storage_url", sa.String(), nullable=True),
         sa.Column("storage_path", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("readers", ID, nullable=True),
         sa.Column("ignore_file", sa.String(), nullable=True),
