@@ -24,7 +24,7 @@ from dam_fs.exceptions import StorageError, StoreMismatchError, StoreMissingErro
 from dam_fs.models import FileLocationComponent, LocationCondition
 from dam_fs.plugin import FsPlugin
 from dam_fs.settings import FsSettings
-from dam_fs.storage import LocalStorage, Staged
+from dam_fs.storage import LocalStorage, Staged, StoredObject
 from dam_fs.storage_contract import check_storage
 from dam_media_image.commands import HashImageCommand, ReadImageHeaderCommand, ThumbnailCommand
 from dam_media_image.exceptions import NotAPictureError
@@ -32,7 +32,7 @@ from dam_media_image.models import ImageDimensionsComponent, ThumbnailComponent
 from dam_media_image.plugin import ImagePlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from dam.core.world import World
@@ -63,6 +63,14 @@ class FarStorage:
     def length(self, key: str) -> int | None:
         self._refuse_event_loop()
         return self._server.length(key)
+
+    def objects(self) -> Iterator[StoredObject]:
+        self._refuse_event_loop()
+        return self._server.objects()
+
+    def remove(self, keys: Iterable[str]) -> None:
+        self._refuse_event_loop()
+        self._server.remove(keys)
 
     def stage(self) -> Staged:
         return self._server.stage()

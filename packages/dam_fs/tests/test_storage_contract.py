@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from dam_fs.exceptions import StorageError
-from dam_fs.storage import LocalStorage, Staged
+from dam_fs.storage import LocalStorage, Staged, StoredObject
 from dam_fs.storage_contract import LARGE, THREADS, StorageContractError, check_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
 
@@ -82,6 +83,13 @@ class MemoryStorage:
                 if key in replacing or key not in self.place.objects:
                     self.place.objects[key] = content
             os.unlink(staged.path)
+
+    def objects(self) -> Iterator[StoredObject]:
+        yield from (StoredObject(key, len(self.place.objects[key]), time.time()) for key in sorted(self.place.objects))
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.place.objects.pop(key, None)
 
     def open(self, key: str) -> BinaryIO:
         if key not in self.place.objects:
@@ -319,6 +327,27 @@ class Rejoining(MemoryStorage):
         return mine
 
 
+class Backwards(MemoryStorage):
+    def objects(self) -> Iterator[StoredObject]:
+        yield from reversed(list(super().objects()))
+
+
+class Timeless(MemoryStorage):
+    def objects(self) -> Iterator[StoredObject]:
+        yield from (StoredObject(each.key, each.length, 0) for each in super().objects())
+
+
+class Hoarding(MemoryStorage):
+    def remove(self, keys: Iterable[str]) -> None:
+        """Removes nothing."""
+
+
+class Strict(MemoryStorage):
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            del self.place.objects[key]
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
@@ -348,6 +377,10 @@ class Rejoining(MemoryStorage):
         (Clinging, "abandon() leaves"),
         (Hurried, "an object is seen by its name before all of it is there"),
         (Blinking, "an object that is replaced is gone, or half-written, for a while"),
+        (Backwards, "objects() lists .* and not"),
+        (Timeless, "objects() says of an object that was published just now"),
+        (Hoarding, "remove() leaves an object"),
+        (Strict, "removing objects: KeyError"),
         (OneThread, "several threads: RuntimeError: made in another thread"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

@@ -102,7 +102,7 @@ class BlamesNothing(PostgresBackend):
 
 
 class WithoutLock(PostgresBackend):
-    def lock(self, connection: Connection, name: str) -> None:
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Lets everybody in."""
 
 

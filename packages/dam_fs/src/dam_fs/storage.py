@@ -5,6 +5,7 @@ import ctypes
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MARK = "dam-store.json"
 FORMAT = 1
+_FOLDER = re.compile("[0-9a-f]{2}")
+_KEY = re.compile("[0-9a-f]{64}")
 IS_WINDOWS = sys.platform == "win32"
 _STAGED_MODE = 0o600 if IS_WINDOWS else 0o400  # Windows flushes only what is open for writing
 SMALL = 8  # up to so many files are flushed one by one: a flush of the whole file system waits for everybody's writes
@@ -52,6 +55,15 @@ class Staged:
             os.unlink(self.path)
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a store lists it: its length in bytes, and when it got its name, in seconds since 1970."""
+
+    key: str
+    length: int
+    modified: float
+
+
 class Storage(Protocol):
     """What the file plugin asks of a store. A key is the SHA-256 of an object in hexadecimal.
 
@@ -81,6 +93,13 @@ class Storage(Protocol):
 
     def length(self, key: str) -> int | None:
         """Bytes of an object, or ``None`` where there is no such object."""
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Every object, in the order of their keys. What is published or removed meanwhile may be among them or not."""
+        ...
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Removes objects. What is not there is no error. Whoever calls it has made sure that nobody needs them."""
 
     def stage(self) -> Staged:
         """A new object without a name yet, to be written to: a file of this machine, wherever the objects lie."""
@@ -199,6 +218,26 @@ class LocalStorage:
     def open(self, key: str) -> BinaryIO:
         return open(self.local_path(key), "rb")
 
+    def objects(self) -> Iterator[StoredObject]:
+        for folder in _entries(self._objects):
+            for entry in _entries(folder.path) if _FOLDER.fullmatch(folder.name) else ():
+                if _KEY.fullmatch(entry.name) and entry.name.startswith(folder.name):
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        found = entry.stat(follow_symlinks=False)
+                        yield StoredObject(entry.name, found.st_size, found.st_ctime)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self.local_path(key)
+            try:
+                if IS_WINDOWS:
+                    os.chmod(path, 0o600)
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as e:
+                raise storage_error(e, "remove from") from e
+
     def stage(self) -> Staged:
         path = f"{self._own_folder()}/{next(self._numbers)}"
         try:
@@ -294,6 +333,17 @@ class LocalStorage:
             return
         for folder in folders:
             _flush_folder(folder)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """In the order of their names. Raises ``StorageError``, for a folder that cannot be listed is not an empty one."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+    except OSError as e:
+        raise storage_error(e, "look into") from e
 
 
 def _flush(fd: int) -> None:

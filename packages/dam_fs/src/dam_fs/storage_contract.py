@@ -7,6 +7,7 @@ def test_the_storage_keeps_the_contract(tmp_path: Path) -> None:
 import hashlib
 import os
 import random
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -294,11 +295,46 @@ def _seen(make: Make, key: str, publish: Callable[[], None]) -> set[bytes | None
     return seen
 
 
+def _listing_objects(make: Make) -> Iterator[str]:
+    contents = [b"to be listed", b"to be listed as well"]
+    with closing(make()) as storage:
+        for content in contents:
+            _put(storage, content)
+        wanted = {_key(content): len(content) for content in contents}
+    with closing(make()) as other:
+        listed = list(other.objects())
+        found = {each.key: each.length for each in listed if each.key in wanted}
+        if found != wanted or [each.key for each in listed] != sorted({each.key for each in listed}):
+            yield f"objects() lists {[each.key[:8] for each in listed]}, and not every object once in the order of keys"
+        if wrong := [each for each in listed if each.key in wanted and abs(each.modified - time.time()) > PATIENCE]:
+            yield f"objects() says of an object that was published just now that it is of {wrong[0].modified}"
+
+
+def _removing_objects(make: Make) -> Iterator[str]:
+    content = b"to be removed"
+    with closing(make()) as storage:
+        _put(storage, content)
+        _put(storage, b"to stay")
+        storage.remove([_key(content), ABSENT])
+    with closing(make()) as other:
+        if other.length(_key(content)) is not None or _key(content) in {each.key for each in other.objects()}:
+            yield "remove() leaves an object"
+        yield from _unknown(other, _key(content), "after it was removed")
+        if _read(other, _key(b"to stay")) != b"to stay":
+            yield "remove() takes other objects along"
+        other.remove([_key(content)])
+        _put(other, content)
+        if _read(other, _key(content)) != content:
+            yield "an object that was removed cannot be published again"
+
+
 CHECKS: Sequence[Check] = (
     _a_place_without_a_store,
     _creating,
     _being_empty,
     _closing_and_using_it_again,
+    _listing_objects,
+    _removing_objects,
     _round_trips,
     _streams,
     _many_in_one_call,

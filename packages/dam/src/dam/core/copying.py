@@ -320,8 +320,7 @@ class Copying:
     async def _claimed(self, transaction: WorldTransaction, plans: Sequence[Plan]) -> list[int]:
         """The entity of the target for each; new ones are made. Other processes that copy there wait from here on: the same
         entities may be on their way."""
-        backend = backend_of(self._target.engine)
-        await transaction.session.run_sync(lambda session: backend.lock(session.connection(), "dam copy"))
+        await transaction.lock("dam copy")
         owners = {plan.source_id: plan.owner for plan in plans if plan.owner is not None}
         new = [plan for plan in plans if plan.owner is None]
         for cls in self._keys:

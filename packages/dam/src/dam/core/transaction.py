@@ -243,6 +243,11 @@ class WorldTransaction:
 
     # -- boundaries
 
+    async def lock(self, name: str, *, shared: bool = False) -> None:
+        """Waits until no other transaction holds the lock of that name, and holds it until this one ends. Those who hold it
+        ``shared`` do not wait for each other."""
+        await self.session.run_sync(lambda session: self._backend.lock(session.connection(), name, shared=shared))
+
     @property
     def has_writes(self) -> bool:
         """Whether anything was written or queued."""

@@ -65,8 +65,9 @@ class Backend(Protocol):
         """Rows as ``insert_many`` takes them. There is at least one, and no two have the same key."""
         ...
 
-    def lock(self, connection: Connection, name: str) -> None:
-        """Waits until no other transaction holds the lock of that name, and holds it until this one ends."""
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
+        """Waits until no other transaction holds the lock of that name, and holds it until this one ends. Those who hold it
+        ``shared`` do not wait for each other."""
         ...
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:

@@ -63,8 +63,9 @@ class PostgresBackend(Backend):
     def parameters(self, rows: Sequence[dict[str, Any]]) -> Any:
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    def lock(self, connection: Connection, name: str) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
+        how = "_shared" if shared else ""
+        connection.execute(text(f"SELECT pg_advisory_xact_lock{how}(hashtext(:name))"), {"name": name})
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:
         # Of what no column of that type can hold asyncpg says so itself, before anything is sent; the server refuses what is too

@@ -59,7 +59,7 @@ class SqliteBackend(Backend):
     def parameters(self, rows: Sequence[dict[str, Any]]) -> Any:
         return rows
 
-    def lock(self, connection: Connection, name: str) -> None:
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Nothing: there is one writer."""
 
     def is_data_at_fault(self, error: DBAPIError) -> bool:
