@@ -6,6 +6,7 @@ from dam_fs import models
 from dam_fs.resources import FileOperationsResource, storage_of
 from dam_fs.settings import FsSettings, FsSettingsComponent
 from dam_fs.systems.content_systems import FileOpener
+from dam_fs.systems.disposal_systems import release_derived, release_files
 from dam_fs.systems.ingest_systems import add_assets
 from dam_fs.systems.transfer_systems import transfer_derived, transfer_files
 
@@ -30,4 +31,6 @@ class FsPlugin(Plugin):
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
         world.register_transfer(models.FileLocationComponent, transfer_files)
         world.register_transfer(models.DerivedObjectComponent, transfer_derived, essential=False)
+        world.register_release(models.FileLocationComponent, release_files)
+        world.register_release(models.DerivedObjectComponent, release_derived)
         world.register_system(add_assets)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
+from dam.models.trash import TrashedComponent
 from dam_fs.models import (
     ContentHashSha256Component,
     FileLocationComponent,
@@ -27,6 +28,7 @@ class Known:
     entity_id: int
     copied: bool = False
     damaged: bool = False
+    trashed: bool = False
     paths: set[str] = field(default_factory=set)
 
 
@@ -55,6 +57,9 @@ async def known_content(world: World, digests: Sequence[bytes]) -> dict[bytes, K
                 select(source.entity_id, source.original_path).where(source.entity_id.in_(by_id))
             ):
                 by_id[entity_id].paths.add(path)
+            trash = TrashedComponent.entity_id
+            for entity_id in await session.scalars(select(trash).where(trash.in_(by_id))):
+                by_id[entity_id].trashed = True
     return known
 
 
@@ -69,7 +74,11 @@ async def unchanged(world: World, storage: Storage, candidates: Sequence[Found],
         select(source.path_key, source.size_bytes, source.mtime_ns, source.entity_id)
         .add_columns(location.storage_type, location.content_identifier, location.location_key)
         .join(location, location.entity_id == source.entity_id)
-        .where(source.path_key.in_(by_key), location.condition == LocationCondition.OK)
+        .where(
+            source.path_key.in_(by_key),
+            location.condition == LocationCondition.OK,
+            source.entity_id.not_in(select(TrashedComponent.entity_id)),  # adding those brings them back
+        )
     )
     async with world.reading() as session:
         rows = (

@@ -16,6 +16,9 @@ from dam_fs.models import Store
 from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage, Storage
 
+STORE_LOCK = "dam store"
+"""Held alone by who removes objects, and shared by who commits rows that need them."""
+
 
 class FileOperationsResource:
     """The world's store. It is checked against the database before its first use, and created with a new world."""

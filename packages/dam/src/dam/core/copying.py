@@ -19,12 +19,12 @@ from dam.core.systems import system
 from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam.models.core.base_component import EFFECTIVE, Component, LayeredComponent
+from dam.models.core.types import LARGEST_ID
 from dam.models.entity import Entity
 from dam.models.origin import OriginComponent, WorldIdentity
 from dam.system_events.copying import CopyStatus, EntityCopied, LinksCopied
 
 BATCH = 256
-LARGEST_ID = (1 << 63) - 1  # that a database can hold
 
 Row = dict[str, Any]
 Rows = dict[type[Component], dict[int, list[Row]]]

@@ -47,6 +47,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 E = TypeVar("E")
 
+Release = Callable[["World", Sequence[dict[str, Any]]], Awaitable[None]]
+"""Gets rows that are deleted for good."""
+
 Transfer = Callable[["World", "World", Sequence[dict[str, Any]]], Awaitable[Sequence[str | None]]]
 """Brings what rows of the first world speak of into the second. For each row why it cannot come along, or ``None``."""
 
@@ -67,6 +70,7 @@ class World:
         self.scheduler = WorldScheduler()
         self.analyses = Analyses(config)
         self.openers = OpenerTable()
+        self.releases: dict[type[Component], Release] = {}
         self.transfers: dict[type[Component], tuple[Transfer, bool]] = {}
         self.components: dict[type[Component], None] = {}
         self.settings: dict[type[SettingsModel], SettingsModel] = {WorldConfig: config}
@@ -159,6 +163,18 @@ class World:
         """
         if self._claim("the transfer of", component):
             self.transfers[component] = (transfer, essential)
+
+    def register_release(self, component: type[Component], release: Release) -> None:
+        """Says how to dispose of what rows of a component, or of those that inherit from it, stood for, once they are deleted.
+
+        It has to prove, in a transaction of its own, that nobody else needs it.
+        """
+        if self._claim("the release of", component):
+            self.releases[component] = release
+
+    def release_of(self, component: type[Component]) -> "Release | None":
+        """What was registered for that component, or for one that it inherits from."""
+        return next((self.releases[base] for base in component.__mro__ if base in self.releases), None)
 
     def register_provider(self, key: Any, open: Any, *, lifetime: Any = "call") -> None:  # noqa: A002
         """Makes a type, or the class of an ``Annotated`` marker, something that systems can ask for."""
@@ -253,11 +269,16 @@ class World:
         Where the scope has a transaction of its own, this is part of it, and is not repeated. Raises ``WriteConflictError``
         after several tries.
         """
-        tries = Tries(is_final=self.scope is not None and self.scope.find(TRANSACTION) is not None)
+        tries = Tries(is_final=self.is_in_transaction)
         for _ in tries:
             async with tries.attempt(), self.transaction() as transaction:
                 return await work(transaction)
         raise AssertionError("the last attempt returns or raises")
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether the scope that this is seen from has a transaction, so that what is written there is part of it."""
+        return self.scope is not None and self.scope.find(TRANSACTION) is not None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

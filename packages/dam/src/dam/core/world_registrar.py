@@ -1,12 +1,14 @@
 """What every world has, whatever its plugins."""
 
 from dam.core.copying import copy_entities
+from dam.core.disposal import delete, empty_trash, trash, untrash
 from dam.core.metadata_systems import metadata_extraction_system, reprocess
 from dam.core.world import World
 from dam.models.config import WorldConfigComponent
 from dam.models.derivation import DerivationComponent
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam.models.origin import OriginComponent
+from dam.models.trash import TrashedComponent
 
 
 def register_core_systems(world: World) -> None:
@@ -16,8 +18,8 @@ def register_core_systems(world: World) -> None:
         DerivationComponent,
         NeedsMetadataExtractionComponent,
         OriginComponent,
+        TrashedComponent,
     ):
         world.register_component(component)
-    world.register_system(metadata_extraction_system)
-    world.register_system(reprocess)
-    world.register_system(copy_entities)
+    for each in (metadata_extraction_system, reprocess, copy_entities, trash, untrash, delete, empty_trash):
+        world.register_system(each)

@@ -14,6 +14,6 @@ class DerivedObjectComponent(BaseComponent):
     """
 
     __abstract__ = True
-    content_identifier: Mapped[str] = mapped_column(String(64), info=UNINDEXED)
+    content_identifier: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(info=UNINDEXED)
     mime_type: Mapped[str] = mapped_column(String(255), info=UNINDEXED)

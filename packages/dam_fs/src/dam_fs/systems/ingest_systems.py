@@ -6,12 +6,14 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
+
+from sqlalchemy import select
 
 from dam.core.analysis import Analysis, Work, due, fail_all, record, recorded
 from dam.core.bisection import in_halves
@@ -22,6 +24,7 @@ from dam.core.systems import system
 from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
+from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
 from dam_fs.flow import batched, chunks, spread
 from dam_fs.intake import ChangedWhileReadError, NotRegularError, Taken, take
@@ -36,7 +39,7 @@ from dam_fs.models import (
 )
 from dam_fs.models.files import shown
 from dam_fs.records import Known, judge_references, known_content, mark_damaged, unchanged
-from dam_fs.resources import FileOperationsResource
+from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, is_unchanged, scan
 from dam_fs.settings import FsSettings
 from dam_fs.storage import Staged, Storage, own_paths
@@ -44,10 +47,13 @@ from dam_fs.storage import Staged, Storage, own_paths
 T = TypeVar("T")
 
 BATCH = 256
+TRIES = 8  # to commit what somebody else deletes meanwhile
 BATCH_BYTES = 1 << 30
 SCAN = 2048  # paths looked up in one statement
 READ = 16  # files handed to a thread at once
 READ_BYTES = 32 << 20  # unless they are this large together
+
+IN_TRASH = "it was in the trash"
 
 EXTRACTION = SystemStage.METADATA_EXTRACTION
 
@@ -164,7 +170,9 @@ class Ingest:
         await self._look_up([item for item in taken if item.taken.staged is None])
         for i, item in enumerate(items):
             if isinstance(item, Item) and item.known is not None and item.known.damaged and self._stages:
-                items[i] = await self._take_again(item)
+                again = items[i] = await self._take_again(item)
+                if isinstance(again, Item):
+                    again.known = item.known
         if not self._cmd.dry_run:
             await self._compute([item for item in items if isinstance(item, Item)])
         return items
@@ -173,17 +181,30 @@ class Ingest:
         items = [each for each in batch if isinstance(each, Item)]
         outcomes = [each for each in batch if isinstance(each, AssetOutcome)]
         if self._cmd.dry_run:
-            lengths = await asyncio.to_thread(
-                self._lengths, [item for item in items if item.known and item.known.copied]
-            )
+            copied = {item.taken.key for item in items if item.known and item.known.copied}
+            lengths = await asyncio.to_thread(lengths_of, self._storage, copied)
             return outcomes + [self._predict(item, lengths.get(item.taken.key)) for item in items]
         # Whoever leaves waits for the batch in hand: a commit that is cut off leaves SQLite's write lock behind.
         return outcomes + await _to_its_end(self._keep(items))
 
     async def _keep(self, items: Sequence[Item]) -> list[AssetOutcome]:
-        await self._publish(items)
-        async with self._writing:
-            return await self._commit(items) if items else []
+        """What somebody deletes between being found and being committed is taken once more."""
+        failed: list[AssetOutcome] = []
+        for _ in range(TRIES):
+            await self._publish(items)
+            try:
+                async with self._writing:
+                    return failed + (await self._commit(items) if items else [])
+            except DeletedMeanwhileError as e:
+                again = [await self._take_again(item) for item in items if item.taken.key in e.keys]
+                items = [item for item in items if item.taken.key not in e.keys]
+            failed += [each for each in again if isinstance(each, AssetOutcome)]
+            fresh = [each for each in again if isinstance(each, Item)]
+            await self._look_up(fresh)
+            await self._compute(fresh)
+            items = [*items, *fresh]
+        reason = "it was deleted again and again while it was added; add it when nobody deletes it"
+        return failed + [AssetOutcome(i.taken.path, OutcomeStatus.FAILED, None, i.taken.size, reason) for i in items]
 
     # -- their parts
 
@@ -212,14 +233,11 @@ class Ingest:
             item.known = known.get(item.taken.sha256)
 
     async def _take_again(self, item: Item) -> Item | AssetOutcome:
-        """The object has its full length and is recorded as damaged all the same: its bytes are needed once more."""
+        """Its bytes are needed once more: the object is recorded as damaged whatever its length, or was deleted meanwhile."""
         taken = item.taken
         found = Found(taken.path, taken.opened, taken.size, taken.mtime_ns)
         loop = asyncio.get_running_loop()
-        again = await loop.run_in_executor(self._readers, lambda: self._attempt(found, force=True))
-        if isinstance(again, Item):
-            again.known = item.known
-        return again
+        return await loop.run_in_executor(self._readers, lambda: self._attempt(found, force=True))
 
     async def _compute(self, items: Sequence[Item]) -> None:
         analyses = self._world.analyses
@@ -246,7 +264,7 @@ class Ingest:
         """Objects become durable before a row speaks of them. One that is overwritten is recorded as damaged before."""
         staged = [item for item in items if item.taken.staged is not None]
         await self._look_up([item for item in staged if item.known is None])
-        lengths = await asyncio.to_thread(self._lengths, staged)
+        lengths = await asyncio.to_thread(lengths_of, self._storage, {item.taken.key for item in staged})
         wrong = {item.taken.key for item in staged if lengths[item.taken.key] not in (None, item.taken.size)}
         damaged = {item.taken.key for item in staged if item.known and item.known.damaged}
         if unrecorded := [i.known.entity_id for i in staged if i.known and i.taken.key in wrong - damaged]:
@@ -264,13 +282,14 @@ class Ingest:
         for item in staged:
             if item.taken.staged is not None:
                 del self._staged[item.taken.staged.path]
+                item.taken.staged = None  # it has its name now, should it have to be published once more
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
         backend = backend_of(self._world.engine)
 
         async def write(part: Sequence[Item]) -> list[AssetOutcome]:
-            return await store(self._world, part, copied=self._cmd.copy)
+            return await store(self._world, part, self._storage if self._cmd.copy else None)
 
         async def give_up(item: Item, why: str) -> list[AssetOutcome]:
             if any(analysis.error is None for analysis in item.analyses):
@@ -279,10 +298,6 @@ class Ingest:
             return [AssetOutcome(item.taken.path, OutcomeStatus.FAILED, None, item.taken.size, why)]
 
         return await in_halves(items, write, give_up, backend)
-
-    def _lengths(self, items: Sequence[Item]) -> dict[str, int | None]:
-        """Of the objects that the store has; it may be far away."""
-        return {key: self._storage.length(key) for key in {item.taken.key for item in items}}
 
     def _predict(self, item: Item, length: int | None) -> AssetOutcome:
         """What a real run would report; ``length`` is that of the object that the store has."""
@@ -295,6 +310,8 @@ class Ingest:
         is_whole = not self._cmd.copy or not known.copied or (length == taken.size and not known.damaged)
         item.restored = not is_whole
         status = _status(item, created=False, copied=self._cmd.copy)
+        if known.trashed:
+            return AssetOutcome(taken.path, OutcomeStatus.RESTORED, known.entity_id, taken.size, IN_TRASH)
         return AssetOutcome(taken.path, status, known.entity_id, taken.size)
 
     async def _count(self) -> None:
@@ -306,6 +323,11 @@ class Ingest:
             size += sum(each.size for each in part if isinstance(each, Found))
             self._told.append(FilesCounted(files, size, complete=False))
         self._told.append(FilesCounted(files, size, complete=True))
+
+
+def lengths_of(storage: Storage, keys: Iterable[str]) -> dict[str, int | None]:
+    """Of objects in a store that may be far away."""
+    return {key: storage.length(key) for key in keys}
 
 
 def handfuls(found: Sequence[Found]) -> Iterator[list[Found]]:
@@ -334,15 +356,34 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[AssetOutcome]:
-    """Writes one batch whose objects are durable already: all of it, or nothing."""
+class DeletedMeanwhileError(Exception):
+    """Content was deleted between the moment when it was found and that when rows were to speak of it."""
+
+    def __init__(self, keys: set[str]) -> None:
+        super().__init__(f"{len(keys)} contents are gone")
+        self.keys = keys
+
+
+async def store(world: World, items: Sequence[Item], storage: Storage | None) -> list[AssetOutcome]:
+    """Writes one batch whose objects are durable already: all of it, or nothing. Without a storage the files are recorded where
+    they are. Raises ``DeletedMeanwhileError``."""
+    copied = storage is not None
     media_types = {item.taken.media_type for item in items}
     awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
 
     async def write(transaction: WorldTransaction) -> list[AssetOutcome]:
         outcomes: list[AssetOutcome] = []
+        if storage is not None:
+            await transaction.lock(STORE_LOCK, shared=True)
+            lengths = await asyncio.to_thread(lengths_of, storage, {item.taken.key for item in items})
+            if gone := {key for key, length in lengths.items() if length is None}:
+                raise DeletedMeanwhileError(gone)
         keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
         owners = await transaction.identify(keys)
+        if gone := {
+            i.taken.key for i, o in zip(items, owners, strict=True) if i.known and o.entity_id != i.known.entity_id
+        }:
+            raise DeletedMeanwhileError(gone)  # what was not computed again, because the entity had it, is gone with it
         ids = [owner.entity_id for owner in owners]
         await judge_references(transaction, [(item.taken.path, i) for item, i in zip(items, ids, strict=True)])
         for item, owner in zip(items, owners, strict=True):
@@ -351,7 +392,9 @@ async def store(world: World, items: Sequence[Item], *, copied: bool) -> list[As
                 transaction.add(owner.entity_id, NeedsMetadataExtractionComponent())
             status = _status(item, owner.created, copied=copied)
             outcomes.append(AssetOutcome(item.taken.path, status, owner.entity_id, item.taken.size))
-        if restored := [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]:
+        restored = [o.entity_id for o in outcomes if o.status is OutcomeStatus.RESTORED]
+        await _untrash(transaction, outcomes)
+        if restored:
             location = FileLocationComponent  # every name of the object is whole again, not only the one it came under
             affected = (location.entity_id.in_(restored), location.storage_type == StorageType.CAS)
             await transaction.update_components(location, *affected, condition=LocationCondition.OK)
@@ -377,6 +420,19 @@ def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copie
         FilePropertiesComponent(original_filename=shown(name), size_bytes=taken.size, mime_type=taken.media_type),
     )
     transaction.add(entity_id, place, OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns))
+
+
+async def _untrash(transaction: WorldTransaction, outcomes: Sequence[AssetOutcome]) -> None:
+    """Who adds a file wants it: its asset comes back from the trash."""
+    row = TrashedComponent
+    known = {o.entity_id for o in outcomes if o.status is not OutcomeStatus.ADDED and o.entity_id is not None}
+    query = select(row.entity_id).where(row.entity_id.in_(known))
+    trashed = set(await transaction.session.scalars(query)) if known else set()
+    if trashed:
+        await transaction.remove_components(row, sorted(trashed))
+    for outcome in outcomes:
+        if outcome.entity_id in trashed:
+            outcome.status, outcome.reason = OutcomeStatus.RESTORED, IN_TRASH
 
 
 async def _record_once(transaction: WorldTransaction, items: Sequence[Item], entity_ids: Sequence[int]) -> None:

@@ -10,6 +10,9 @@ from sqlalchemy.orm import mapped_column
 # A plain BigInteger key does not count up by itself on SQLite; INTEGER there holds 64 bits as well.
 ID = BigInteger().with_variant(Integer(), "sqlite")
 
+LARGEST_ID = (1 << 63) - 1
+"""That a database can hold."""
+
 # A column that holds an entity id says so with this type: merging, copying and deleting entities find it by its key.
 EntityId = Annotated[int, mapped_column(ID, ForeignKey("dam_entity.id", ondelete="CASCADE"))]
 

@@ -1,0 +1,157 @@
+"""The trash, and deleting."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+
+from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand, UntrashCommand
+from dam.core.exceptions import DamError
+from dam.core.systems import system
+from dam.core.transaction import WorldTransaction
+from dam.core.world import World
+from dam.models.core.base_component import Component
+from dam.models.core.types import LARGEST_ID
+from dam.models.entity import Entity
+from dam.models.trash import TrashedComponent
+from dam.system_events.disposal import DisposalStatus, EntityDisposed
+
+BATCH = 256
+
+Row: TypeAlias = dict[str, Any]
+Work: TypeAlias = Callable[[WorldTransaction, Sequence[int]], Awaitable[list[EntityDisposed]]]
+Choice: TypeAlias = Callable[[WorldTransaction, Sequence[int]], Awaitable[Sequence[int]]]
+
+
+@system(on_command=TrashCommand)
+async def trash(cmd: TrashCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
+    """Batch by batch, each by itself."""
+
+    async def work(transaction: WorldTransaction, ids: Sequence[int]) -> list[EntityDisposed]:
+        trashed = await _trashed(transaction, ids)
+        now = datetime.now(UTC)
+        for entity_id in ids:
+            if entity_id not in trashed and not cmd.dry_run:
+                transaction.ensure(entity_id, TrashedComponent(trashed_at=now))
+        return [_told(i, DisposalStatus.KNOWN if i in trashed else DisposalStatus.TRASHED) for i in ids]
+
+    for part in _parts(cmd.entity_ids):
+        for told in await _on_existing(world, part, work):
+            yield told
+
+
+@system(on_command=UntrashCommand)
+async def untrash(cmd: UntrashCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
+    """Batch by batch, each by itself."""
+
+    async def work(transaction: WorldTransaction, ids: Sequence[int]) -> list[EntityDisposed]:
+        trashed = await _trashed(transaction, ids)
+        if trashed and not cmd.dry_run:
+            await transaction.remove_components(TrashedComponent, sorted(trashed))
+        return [_told(i, DisposalStatus.RESTORED if i in trashed else DisposalStatus.KNOWN) for i in ids]
+
+    for part in _parts(cmd.entity_ids):
+        for told in await _on_existing(world, part, work):
+            yield told
+
+
+@system(on_command=DeleteCommand)
+async def delete(cmd: DeleteCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
+    """Batch by batch, each by itself."""
+
+    async def all_of_them(_transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
+        return ids
+
+    for part in _parts(cmd.entity_ids):
+        if cmd.stop.is_set():
+            return
+        for told in await _delete(world, part, all_of_them, dry_run=cmd.dry_run):
+            yield told
+
+
+@system(on_command=EmptyTrashCommand)
+async def empty_trash(cmd: EmptyTrashCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
+    """Batch by batch, each by itself. What was brought back meanwhile stays."""
+    until, after, row = datetime.now(UTC) - cmd.older_than, 0, TrashedComponent
+
+    async def still_trashed(transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
+        query = select(row.entity_id).where(row.entity_id.in_(ids), row.trashed_at <= until)
+        return sorted(await transaction.session.scalars(query))
+
+    while not cmd.stop.is_set():
+        wanted = select(row.entity_id).where(row.trashed_at <= until, row.entity_id > after)
+        async with world.reading() as session:
+            ids = list(await session.scalars(wanted.order_by(row.entity_id).limit(BATCH)))
+        if not ids:
+            return
+        for told in await _delete(world, ids, still_trashed, dry_run=cmd.dry_run):
+            if told.status is not DisposalStatus.FAILED:  # somebody else has deleted it meanwhile
+                yield told
+        after = ids[-1]
+
+
+async def _delete(world: World, part: Sequence[int], chosen: Choice, *, dry_run: bool) -> list[EntityDisposed]:
+    """Deletes rows, and when that is committed what they stood for. A crash in between leaves what ``gc`` collects; the other
+    way round it would leave rows of what is not there."""
+    gone: dict[type[Component], list[Row]] = {}
+
+    async def work(transaction: WorldTransaction, there: Sequence[int]) -> list[EntityDisposed]:
+        ids = await chosen(transaction, there)
+        gone.clear()
+        if ids and not dry_run:
+            for cls in world.components:
+                if world.release_of(cls) is not None:
+                    gone[cls] = await _rows(transaction, cls, ids)
+            await transaction.delete_entities(ids)
+        return [_told(entity_id, DisposalStatus.DELETED) for entity_id in ids]
+
+    told = await _on_existing(world, part, work)
+    if world.is_in_transaction:  # which may be undone yet
+        return told
+    for cls, rows in gone.items():
+        release = world.release_of(cls)
+        if release is not None and rows:
+            try:
+                await release(world.root, rows)
+            except DamError as e:
+                for each in told:
+                    each.reason = f"what it stood for could not be removed: {e.message}"
+    return told
+
+
+async def _rows(transaction: WorldTransaction, cls: type[Component], ids: Sequence[int]) -> list[Row]:
+    table = cls.__table__
+    connection = await transaction.session.connection()
+    found = await connection.execute(select(table).where(table.c.entity_id.in_(ids)))
+    return [dict(row) for row in found.mappings()]
+
+
+async def _on_existing(world: World, part: Sequence[int], work: Work) -> list[EntityDisposed]:
+    """``work`` for those that there are; what there is not fails."""
+
+    async def write(transaction: WorldTransaction) -> list[EntityDisposed]:
+        known = [i for i in part if i <= LARGEST_ID]
+        there = set(await transaction.session.scalars(select(Entity.id).where(Entity.id.in_(known))))
+        missing = [
+            EntityDisposed(i, DisposalStatus.FAILED, f"there is no entity {i} in world {world.name!r}")
+            for i in part
+            if i not in there
+        ]
+        return [*missing, *await work(transaction, [i for i in part if i in there])]
+
+    return await world.write(write)
+
+
+async def _trashed(transaction: WorldTransaction, ids: Sequence[int]) -> set[int]:
+    row = TrashedComponent
+    return set(await transaction.session.scalars(select(row.entity_id).where(row.entity_id.in_(ids))))
+
+
+def _parts(ids: Sequence[int]) -> Sequence[Sequence[int]]:
+    ids = list(dict.fromkeys(ids))
+    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+
+
+def _told(entity_id: int, status: DisposalStatus) -> EntityDisposed:
+    return EntityDisposed(entity_id, status)
