@@ -29,6 +29,7 @@ from dam_app.commands import (
     setup_db,
     show,
     thumbnail,
+    trash,
     worlds,
 )
 from dam_app.context import INTERRUPTED, Globals, guarded
@@ -145,6 +146,7 @@ for module in (
     failures,
     reprocess,
     thumbnail,
+    trash,
     worlds,
     plugins,
     config,

@@ -12,6 +12,7 @@ from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.system_events.analysis import EntitiesAnalysed
 from dam.system_events.copying import CopyStatus, EntityCopied, LinksCopied
+from dam.system_events.disposal import DisposalStatus, EntityDisposed
 from dam_app.answers import answers
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
@@ -237,3 +238,34 @@ class CopyReport:
             self._output.progress({"done": self._counts.total()})
             if sys.stderr.isatty() and not self._output.json:
                 self._output.note(f"{self._counts.total()} done")
+
+
+class DisposalReport:
+    """Counts what goes to the trash, comes back or is deleted, and says it."""
+
+    def __init__(self, output: Output, stop: asyncio.Event, *, dry_run: bool = False) -> None:
+        self._output = output
+        self._stop = stop
+        self._dry_run = dry_run
+        self._counts: Counter[str] = Counter()
+
+    def take(self, event: Any) -> None:
+        """One event of the command."""
+        if not isinstance(event, EntityDisposed):
+            return
+        self._counts[event.status.value] += 1
+        record = {"status": event.status.value, "entity_id": event.entity_id, "reason": event.reason}
+        cells = [event.status.value, str(event.entity_id), safe(event.reason or "")]
+        self._output.item(record | ({"dry_run": True} if self._dry_run else {}), "\t".join(cells).rstrip())
+
+    def finish(self) -> Exit:
+        """Says how it ended; returns the exit code."""
+        counts = {status.value: self._counts[status.value] for status in DisposalStatus}
+        said = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"
+        stopped = self._stop.is_set()
+        record = {**counts, "dry_run": self._dry_run, "interrupted": stopped}
+        self._output.summary(record, f"{'would be: ' if self._dry_run else ''}{said}")
+        if stopped:
+            self._output.note("interrupted; run the same command again to continue")
+            return Exit.INTERRUPTED
+        return Exit.SOME_FAILED if self._counts[DisposalStatus.FAILED] else Exit.DONE

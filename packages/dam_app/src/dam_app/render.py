@@ -67,6 +67,17 @@ async def print_failures(output: Output, failures: AsyncIterator[FailedAnalysis]
     return count
 
 
+async def print_trash(output: Output, trashed: AsyncIterator[tuple[Listed, datetime]]) -> int:
+    """One line for each; returns how many there were."""
+    count = 0
+    async for each, moment in trashed:
+        count += 1
+        cells = [str(each.entity_id), moment.astimezone().isoformat(sep=" ", timespec="seconds")]
+        cells += [str(each.size_bytes or ""), each.mime_type or "", each.name or ""]
+        output.item({**each.__dict__, "trashed_at": moment}, "\t".join(map(safe, cells)))
+    return count
+
+
 def print_similar(output: Output, found: Sequence[SimilarListed]) -> None:
     """One line for each, with the hashes that matched and the bits in which they differ."""
     for each in found:

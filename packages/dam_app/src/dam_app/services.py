@@ -22,6 +22,7 @@ from dam.models.core.base_component import Component
 from dam.models.core.types import LARGEST_ID
 from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
+from dam.models.trash import TrashedComponent
 from dam_app.config import Configuration
 from dam_fs.commands import AddAssetsCommand
 from dam_fs.exceptions import InvalidHashError, NotAFileError
@@ -201,6 +202,26 @@ async def newest_assets(world: World, limit: int | None = None, page: int = 1000
             return
         before = rows[-1][0]
         left = None if left is None else left - len(rows)
+
+
+async def trashed_assets(world: World, page: int = 1000) -> AsyncIterator[tuple[Listed, datetime]]:
+    """What is in the trash, with when it came there, the longest there first; page by page."""
+    row, properties = TrashedComponent, FilePropertiesComponent
+    query: Any = select(row.trashed_at, row.entity_id).order_by(row.trashed_at, row.entity_id).limit(page)
+    if properties in world.components:
+        query = query.add_columns(
+            properties.original_filename, properties.size_bytes, properties.mime_type, properties.added_at
+        ).outerjoin(properties, properties.entity_id == row.entity_id)
+    last: tuple[datetime, int] | None = None
+    while True:
+        following = query if last is None else query.where(tuple_(row.trashed_at, row.entity_id) > tuple_(*last))
+        async with world.reading() as session:
+            rows = (await session.execute(following)).all()
+        for moment, *values in rows:
+            yield Listed(*values), moment
+        if len(rows) < page:
+            return
+        last = rows[-1][0], rows[-1][1]
 
 
 @dataclass(frozen=True)
