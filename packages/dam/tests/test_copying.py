@@ -331,8 +331,8 @@ async def test_two_processes_copy_the_same_world_at_once_and_nothing_is_there_tw
 
 
 async def test_what_must_come_along_and_cannot_keeps_its_entity_back(source: World, target: World) -> None:
-    async def refuse(_source: World, _target: World, rows: Any) -> list[str | None]:
-        return ["its place is gone" if row["path"] == "/b" else None for row in rows]
+    async def refuse(_source: World, _target: World, rows: Any, _stop: asyncio.Event) -> list[Any]:
+        return ["its place is gone" if row["path"] == "/b" else row for row in rows]
 
     target.register_transfer(Place, refuse)
     first = await everything(source)

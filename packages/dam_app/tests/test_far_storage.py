@@ -72,6 +72,14 @@ class FarStorage:
         self._refuse_event_loop()
         self._server.remove(keys)
 
+    def append_receipts(self, lines: bytes) -> None:
+        self._refuse_event_loop()
+        self._server.append_receipts(lines)
+
+    def receipts(self) -> Iterator[bytes]:
+        self._refuse_event_loop()
+        return self._server.receipts()
+
     def stage(self) -> Staged:
         return self._server.stage()
 

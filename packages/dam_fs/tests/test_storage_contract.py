@@ -31,6 +31,7 @@ class Place:
     objects: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     asked: threading.Event = field(default_factory=threading.Event)
+    receipts: bytes = b""
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(THREADS, timeout=60))
 
 
@@ -90,6 +91,15 @@ class MemoryStorage:
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
             self.place.objects.pop(key, None)
+
+    def append_receipts(self, lines: bytes) -> None:
+        if self.place.store_id is None:
+            raise StorageError("cannot write to the store: it is gone")
+        with self.place.lock:
+            self.place.receipts += lines
+
+    def receipts(self) -> Iterator[bytes]:
+        yield from self.place.receipts.splitlines(keepends=True)
 
     def open(self, key: str) -> BinaryIO:
         if key not in self.place.objects:
@@ -337,6 +347,20 @@ class Timeless(MemoryStorage):
         yield from (StoredObject(each.key, each.length, 0) for each in super().objects())
 
 
+class Amnesic(MemoryStorage):
+    def receipts(self) -> Iterator[bytes]:
+        return iter(())
+
+
+class Tearing(MemoryStorage):
+    def append_receipts(self, lines: bytes) -> None:
+        half = len(lines) // 2
+        for part in (lines[:half], lines[half:]):
+            with self.place.lock:
+                self.place.receipts += part
+            time.sleep(0.001)
+
+
 class Hoarding(MemoryStorage):
     def remove(self, keys: Iterable[str]) -> None:
         """Removes nothing."""
@@ -379,6 +403,8 @@ class Strict(MemoryStorage):
         (Blinking, "an object that is replaced is gone, or half-written, for a while"),
         (Backwards, "objects() lists .* and not"),
         (Timeless, "objects() says of an object that was published just now"),
+        (Amnesic, "receipts() lacks"),
+        (Tearing, "receipts() lacks, or has torn, lines of several threads"),
         (Hoarding, "remove() leaves an object"),
         (Strict, "removing objects: KeyError"),
         (OneThread, "several threads: RuntimeError: made in another thread"),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import select
 
 from dam.commands.copy_commands import CopyEntitiesCommand
 from dam.system_events.copying import CopyStatus, EntityCopied
 from dam_fs.commands import AddAssetsCommand, AssetOutcome
 from dam_fs.models import FileLocationComponent, LocationCondition
 from dam_fs.resources import FileOperationsResource
+from dam_fs.storage import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,19 +118,75 @@ async def test_an_object_that_lies_in_the_other_store_is_trusted_only_if_its_has
     assert await content(two, told.entity_id or 0) == b"bytes"
 
 
-async def test_overwriting_mends_what_the_target_knows_to_be_damaged(open_world: OpenWorld, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_what_the_source_knows_to_be_damaged_harms_no_whole_copy(
+    open_world: OpenWorld, tmp_path: Path, *, overwrite: bool
+) -> None:
     one, two = await open_world("one"), await open_world("two")
     for world in (one, two):
         await add(world, file_of(tmp_path, b"bytes"))
-    spoil(object_of(two, b"bytes"), b"spoil")
+    await add(one, file_of(tmp_path, b"alone", "alone.txt"))
+    for content_ in (b"bytes", b"alone"):
+        spoil(object_of(one, content_), b"spoil")
     location = FileLocationComponent
-    async with two.transaction() as transaction:
+    async with one.transaction() as transaction:
         await transaction.update_components(location, location.entity_id > 0, condition=LocationCondition.DAMAGED)
-    (told,) = await copy(one, two, overwrite=True)
-    assert await content(two, told.entity_id or 0) == b"bytes"
+    told = {each.source_id: each for each in await copy(one, two, overwrite=overwrite)}
+    assert [each.status for each in told.values()].count(CopyStatus.FAILED) == 1
+    (whole,) = (each.entity_id for each in told.values() if each.status is not CopyStatus.FAILED)
+    assert await content(two, whole or 0) == b"bytes"
     async with two.reading() as session:
-        good = select(func.count()).where(location.condition == LocationCondition.OK)
-        assert await session.scalar(good) == 1
+        assert list(await session.scalars(select(location.condition))) == ["ok"]
+
+
+async def test_what_the_source_wrongly_believes_to_be_damaged_comes_along(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    one, two = await open_world("one"), await open_world("two")
+    await add(one, file_of(tmp_path, b"bytes"))
+    location = FileLocationComponent
+    async with one.transaction() as transaction:
+        await transaction.update_components(location, location.entity_id > 0, condition=LocationCondition.DAMAGED)
+    (told,) = await copy(one, two)
+    assert await content(two, told.entity_id or 0) == b"bytes"
+
+
+async def test_stopping_leaves_what_was_not_copied_for_the_next_time(
+    open_world: OpenWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await open_world("one"), await open_world("two")
+    await add(one, *(file_of(tmp_path, b"%d" % i, f"{i}.txt") for i in range(9)))
+    command = CopyEntitiesCommand(one)
+    opening, opened = LocalStorage.open, []
+
+    def counted(self: LocalStorage, key: str) -> Any:
+        opened.append(key)
+        if len(opened) == 3:
+            command.stop.set()
+        return opening(self, key)
+
+    monkeypatch.setattr(LocalStorage, "open", counted)
+    told = [event async for event in two.dispatch_command(command) if isinstance(event, EntityCopied)]
+    assert [each.status for each in told] == [CopyStatus.ADDED] * 3
+    assert sorted(each.status for each in await copy(one, two)) == [CopyStatus.ADDED] * 6 + [CopyStatus.KNOWN] * 3
+
+
+async def test_an_object_that_cannot_be_looked_at_fails_alone(
+    open_world: OpenWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await open_world("one"), await open_world("two")
+    await add(one, file_of(tmp_path, b"bytes"), file_of(tmp_path, b"more", "b.txt"))
+    opening, bad = LocalStorage.open, hashlib.sha256(b"more").hexdigest()
+
+    def refused(self: LocalStorage, key: str) -> Any:
+        if key == bad:
+            raise OSError("out of words")
+        return opening(self, key)
+
+    monkeypatch.setattr(LocalStorage, "open", refused)
+    told = await copy(one, two)
+    assert sorted(each.status for each in told) == [CopyStatus.ADDED, CopyStatus.FAILED]
+    assert [each.reason for each in told if each.reason] == [f"its object {bad} cannot be read: out of words"]
 
 
 async def test_a_copy_leaves_nothing_behind_in_the_store(open_world: OpenWorld, tmp_path: Path) -> None:

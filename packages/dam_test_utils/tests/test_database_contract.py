@@ -1,9 +1,11 @@
 """The contract of databases: ours keep to it, and what does not is told."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, FromClause, event, make_url, text
+from sqlalchemy import URL, Connection, FromClause, bindparam, event, func, make_url, select, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -101,6 +103,12 @@ class BlamesNothing(PostgresBackend):
         return False
 
 
+class Cutting(PostgresBackend):
+    def insert_many(self, table: FromClause, columns: Sequence[str]) -> Any:
+        arrays = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)) for name in columns]
+        return self.insert(table).from_select(list(columns), select(*(func.unnest(array) for array in arrays)))
+
+
 class WithoutLock(PostgresBackend):
     def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Lets everybody in."""
@@ -163,6 +171,7 @@ async def test_what_does_not_keep_to_it_is_told(
     ("broken", "said"),
     [
         (BlamesNothing, "a unique value that another entity has is not the data's fault for is_data_at_fault()"),
+        (Cutting, "a text that is longer than its column is cut, and comes back as '01234'"),
         (WithoutLock, "lock() lets two transactions have the lock of one name"),
         (WaitsForItself, "a task begins a second transaction beside its own open one, and is not refused"),
         (WithoutWords, "opposite orders: "),

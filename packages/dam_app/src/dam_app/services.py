@@ -19,7 +19,7 @@ from dam.core.query import listed
 from dam.core.transaction import parts
 from dam.core.world import World
 from dam.models.core.base_component import Component
-from dam.models.core.types import LARGEST_ID
+from dam.models.core.types import is_storable
 from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
@@ -154,7 +154,7 @@ def _digest_of(path: str, hash_type: str) -> bytes:
 
 async def describe_entities(world: World, entity_ids: Iterable[int]) -> list[Asset]:
     """Every component of these entities; one statement for each component, however many entities. Unknown ids are left out."""
-    wanted = [entity_id for entity_id in dict.fromkeys(entity_ids) if entity_id <= LARGEST_ID]
+    wanted = [entity_id for entity_id in dict.fromkeys(entity_ids) if is_storable(entity_id)]
     components: dict[int, list[Component]] = {}
     async with world.reading() as session:
         for entity_id in await session.scalars(select(Entity.id).where(Entity.id.in_(wanted))):

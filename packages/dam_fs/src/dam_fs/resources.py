@@ -13,6 +13,7 @@ from dam.core.world import World
 from dam.models.config import WorldConfig
 from dam_fs.exceptions import StoreMismatchError, StoreMissingError
 from dam_fs.models import Store
+from dam_fs.receipts import Receipt, lines_of
 from dam_fs.settings import FsSettings
 from dam_fs.storage import LocalStorage, Storage
 
@@ -121,6 +122,9 @@ def _put(storage: Storage, content: bytes) -> str:
     try:
         staged.write(content)
         staged.close()
+        storage.append_receipts(
+            lines_of([Receipt(key, size=len(content), derived=True)])
+        )  # nobody's file, should that be asked
         storage.publish([(key, staged)], replacing=[] if length is None else [key])
     except BaseException:
         staged.abandon()

@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -101,6 +102,17 @@ class Storage(Protocol):
     def remove(self, keys: Iterable[str]) -> None:
         """Removes objects. What is not there is no error. Whoever calls it has made sure that nobody needs them."""
 
+    def append_receipts(self, lines: bytes) -> None:
+        """Adds lines to those that the store keeps beside its objects; when it returns they survive a power loss.
+
+        Several processes may do so at once, and none tears the lines of another.
+        """
+
+    def receipts(self) -> Iterator[bytes]:
+        """Every line that was ever appended, those of one call in their order. One that was written when the power failed may be
+        torn."""
+        ...
+
     def stage(self) -> Staged:
         """A new object without a name yet, to be written to: a file of this machine, wherever the objects lie."""
         ...
@@ -153,6 +165,7 @@ class LocalStorage:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
         self._objects = f"{self.root}/objects"
+        self._receipts = f"{self.root}/receipts"
         self._temporaries = f"{self.root}/tmp"  # noqa: S108  inside the store, not the system's
         self._numbers = count()
         self._temporary: str | None = None
@@ -237,6 +250,31 @@ class LocalStorage:
                 continue
             except OSError as e:
                 raise storage_error(e, "remove from") from e
+
+    def append_receipts(self, lines: bytes) -> None:
+        # One file for a month, for a folder of millions helps nobody. What is appended in one call is one piece to all processes.
+        path = f"{self._receipts}/{datetime.now(UTC):%Y-%m}.jsonl"
+        try:
+            os.stat(f"{self.root}/{MARK}")
+            is_new = not os.path.exists(path)
+            os.makedirs(self._receipts, mode=0o700, exist_ok=True)
+            fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+            try:
+                if os.write(fd, lines) != len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+                _flush(fd)
+            finally:
+                os.close(fd)
+            if is_new:
+                self._flush_folders([self._receipts, self.root])
+        except OSError as e:
+            raise storage_error(e, "write to") from e
+
+    def receipts(self) -> Iterator[bytes]:
+        for entry in _entries(self._receipts):
+            if entry.name.endswith(".jsonl"):
+                with open(entry.path, "rb") as file:
+                    yield from file
 
     def stage(self) -> Staged:
         path = f"{self._own_folder()}/{next(self._numbers)}"

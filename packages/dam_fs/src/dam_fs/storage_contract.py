@@ -310,6 +310,28 @@ def _listing_objects(make: Make) -> Iterator[str]:
             yield f"objects() says of an object that was published just now that it is of {wrong[0].modified}"
 
 
+def _receipts(make: Make) -> Iterator[str]:
+    with closing(make()) as storage:
+        storage.append_receipts(b"\nfirst\nsecond\n")
+    with closing(make()) as other:
+        lines = [line.strip() for line in other.receipts()]
+        if [line for line in lines if line in (b"first", b"second")] != [b"first", b"second"]:
+            yield f"receipts() lacks what was appended, or has it in another order: {lines}"
+    start = Barrier(THREADS, timeout=PATIENCE)
+
+    def append(number: int) -> None:
+        with closing(make()) as storage:
+            start.wait()
+            for _ in range(20):
+                storage.append_receipts(b"\n" + b"%d" % number * 2000 + b"\n")
+
+    _in_threads(append, range(THREADS))
+    with closing(make()) as other:
+        whole = [line.strip() for line in other.receipts() if len(line) > THREADS]
+        if sorted(whole) != sorted([b"%d" % number * 2000 for number in range(THREADS)] * 20):
+            yield f"receipts() lacks, or has torn, lines of several threads: {len(whole)} of {20 * THREADS}"
+
+
 def _removing_objects(make: Make) -> Iterator[str]:
     content = b"to be removed"
     with closing(make()) as storage:
@@ -334,6 +356,7 @@ CHECKS: Sequence[Check] = (
     _being_empty,
     _closing_and_using_it_again,
     _listing_objects,
+    _receipts,
     _removing_objects,
     _round_trips,
     _streams,

@@ -12,7 +12,7 @@ from dam.core.systems import system
 from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam.models.core.base_component import Component
-from dam.models.core.types import LARGEST_ID
+from dam.models.core.types import is_storable
 from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
 from dam.system_events.disposal import DisposalStatus, EntityDisposed
@@ -131,7 +131,7 @@ async def _on_existing(world: World, part: Sequence[int], work: Work) -> list[En
     """``work`` for those that there are; what there is not fails."""
 
     async def write(transaction: WorldTransaction) -> list[EntityDisposed]:
-        known = [i for i in part if i <= LARGEST_ID]
+        known = [i for i in part if is_storable(i)]
         there = set(await transaction.session.scalars(select(Entity.id).where(Entity.id.in_(known))))
         missing = [
             EntityDisposed(i, DisposalStatus.FAILED, f"there is no entity {i} in world {world.name!r}")

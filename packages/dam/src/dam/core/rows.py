@@ -56,6 +56,12 @@ def _plain(column: Any) -> Any:
     return cast_to(column, Text) if isinstance(column.type, JSON) else column
 
 
+def key_column(cls: type[Component]) -> Any:
+    """The one unique column, by which two writers, or two worlds, know that they mean the same entity; ``None`` without one."""
+    columns = [c for c in cls.__table__.columns if c.unique]
+    return columns[0] if len(columns) == 1 else None
+
+
 def shape_of(cls: type[Component]) -> Shape:
     if cls not in _shapes:
         _shapes[cls] = Shape(cls.__table__)

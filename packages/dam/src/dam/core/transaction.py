@@ -17,7 +17,7 @@ from sqlalchemy.util import await_only
 from dam.core.databases import backend_of, reading
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
-from dam.core.rows import shape_of
+from dam.core.rows import key_column, shape_of
 from dam.core.runs import RunRecord
 from dam.events import Event
 from dam.models.core.base_class import Base
@@ -470,13 +470,13 @@ def _read_only(what: str) -> ReadOnlySessionError:
 
 
 def _key_column(cls: type[Component]) -> Any:
-    columns = [c for c in cls.__table__.columns if c.unique]
-    if len(columns) != 1:
+    column = key_column(cls)
+    if column is None:
         raise ComponentDefinitionError(
-            f"{cls.__name__} cannot identify entities: it has {len(columns)} unique columns; "
-            "declare exactly one with mapped_column(unique=True)"
+            f"{cls.__name__} cannot identify entities: it needs exactly one unique column; "
+            "declare one with mapped_column(unique=True)"
         )
-    return columns[0]
+    return column
 
 
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

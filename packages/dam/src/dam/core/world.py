@@ -1,5 +1,6 @@
 """World: one isolated set of components, systems, settings and resources over one database."""
 
+import asyncio
 import copy
 import getpass
 import inspect
@@ -50,8 +51,11 @@ E = TypeVar("E")
 Release = Callable[["World", Sequence[dict[str, Any]]], Awaitable[None]]
 """Gets rows that are deleted for good."""
 
-Transfer = Callable[["World", "World", Sequence[dict[str, Any]]], Awaitable[Sequence[str | None]]]
-"""Brings what rows of the first world speak of into the second. For each row why it cannot come along, or ``None``."""
+Transfer = Callable[
+    ["World", "World", Sequence[dict[str, Any]], asyncio.Event], Awaitable[Sequence[dict[str, Any] | str | None]]
+]
+"""Brings what rows of the first world speak of into the second. For each row what is to be written there, or why it cannot come
+along; ``None`` where it was not tried because the event was set meanwhile."""
 
 
 class World:
@@ -107,14 +111,14 @@ class World:
             instance.build(self)
             problems = self._problems
         except BaseException as e:
-            del self.plugins[cls]
+            self._forget(cls)
             if isinstance(e, DamError) or not isinstance(e, Exception):
                 raise
             raise PluginError(f"cannot build {cls.__module__}.{cls.__qualname__}: {told(e)}") from e
         finally:
             self._problems, self._building = outer, around
         if problems:
-            del self.plugins[cls]
+            self._forget(cls)
             if len(problems) == 1:
                 raise problems[0]
             raise PluginError(
@@ -211,6 +215,11 @@ class World:
         ]
         if problems:
             raise SystemDefinitionError("\n".join(problems) + "\n  see docs/reference/errors.md#dam103")
+
+    def _forget(self, plugin: type[Plugin]) -> None:
+        """A plugin that could not be built has brought nothing that others would be in conflict with."""
+        del self.plugins[plugin]
+        self._owners = {key: owner for key, owner in self._owners.items() if owner is not plugin}
 
     def _claim(self, what: str, key: Any) -> bool:
         """Whether the plugin that is being built may bring it. Scripts and tests may put theirs in its place."""

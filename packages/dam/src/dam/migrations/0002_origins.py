@@ -26,9 +26,9 @@ def upgrade() -> None:
         sa.Column("run_id", ID, nullable=True),
         sa.ForeignKeyConstraint(["entity_id"], ["dam_entity.id"], name="fk_dam_origin_entity_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_dam_origin"),
-        sa.UniqueConstraint("entity_id", "world_id", "source_id", name="uq_dam_origin_entity_id"),
     )
-    op.create_index("ix_dam_origin_world_id", "dam_origin", ["world_id", "source_id"])
+    op.create_index("ix_dam_origin_entity_id", "dam_origin", ["entity_id"])
+    op.create_index("ix_dam_origin_world_id", "dam_origin", ["world_id", "source_id"], unique=True)
 
 
 def downgrade() -> None:

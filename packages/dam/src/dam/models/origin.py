@@ -1,6 +1,6 @@
 """Where entities of other worlds have their copies."""
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.core.base_class import Base
@@ -18,13 +18,10 @@ class WorldIdentity(Base):
 
 
 class OriginComponent(BaseComponent, namespace="origin"):
-    """The entity of another world that this one is a copy of. Copying again finds it by that."""
+    """An entity of another world that this one is a copy of: copying again finds it by that. It has one copy here."""
 
     __tablename__ = "dam_origin"
-    __table_args__ = (
-        UniqueConstraint("entity_id", "world_id", "source_id"),
-        Index(None, "world_id", "source_id"),
-    )
+    __table_args__ = (Index(None, "world_id", "source_id", unique=True),)
 
     world_id: Mapped[str] = mapped_column(String(36))
     source_id: Mapped[int] = mapped_column(info=UNINDEXED)

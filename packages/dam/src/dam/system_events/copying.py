@@ -27,7 +27,8 @@ class EntityCopied(BaseSystemEvent):
 
 @dataclass
 class LinksCopied(BaseSystemEvent):
-    """Relations between copied entities: so many rows were added, and so many left out because an end of them is not there."""
+    """Relations between copied entities: so many rows were added, and so many left out because an end of them is not there. Those
+    that could not be written are told as entities that failed."""
 
     added: int
     left_out: int

@@ -10,7 +10,7 @@ from sqlalchemy import Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.core.base_component import BaseComponent, UniqueComponent
-from dam.models.core.fields import HIDDEN, UNINDEXED
+from dam.models.core.fields import HIDDEN, LOCAL, UNINDEXED
 from dam.models.core.types import PathType
 
 
@@ -76,7 +76,7 @@ class FileLocationComponent(
     content_identifier: Mapped[str] = mapped_column(String(64), info=UNINDEXED)
     physical_path_or_key: Mapped[str] = mapped_column(PathType, info=UNINDEXED)
     storage_type: Mapped[str] = mapped_column(String(16), info=UNINDEXED)
-    condition: Mapped[str] = mapped_column(String(16), default=LocationCondition.OK, info=UNINDEXED)
+    condition: Mapped[str] = mapped_column(String(16), default=LocationCondition.OK, info={**UNINDEXED, **LOCAL})
     location_key: Mapped[bytes] = mapped_column(LargeBinary(16), info=HIDDEN)
 
     @classmethod

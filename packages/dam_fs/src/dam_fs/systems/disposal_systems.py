@@ -9,6 +9,7 @@ from sqlalchemy import select
 from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, StorageType
+from dam_fs.receipts import Receipt, lines_of
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 
 BATCH = 256  # keys that are judged and removed while the lock is held
@@ -16,8 +17,19 @@ BATCH = 256  # keys that are judged and removed while the lock is held
 
 async def release_files(world: World, rows: Sequence[dict[str, Any]]) -> None:
     """Removes objects of files. Referenced originals are the user's, and stay."""
-    keys = {row["physical_path_or_key"] for row in rows if row["storage_type"] == StorageType.CAS}
-    await remove_unneeded(world, keys)
+    files = world.get_resource(FileOperationsResource)
+    storage = await files.storage(world, create=False)
+    gone = [
+        Receipt(row["content_identifier"], row["contextual_filename"], path=_path_of(row), deleted=True) for row in rows
+    ]
+    await asyncio.to_thread(storage.append_receipts, lines_of(gone))
+    await remove_unneeded(
+        world, {row["physical_path_or_key"] for row in rows if row["storage_type"] == StorageType.CAS}
+    )
+
+
+def _path_of(row: dict[str, Any]) -> str | None:
+    return row["physical_path_or_key"] if row["storage_type"] == StorageType.REFERENCE else None
 
 
 async def release_derived(world: World, rows: Sequence[dict[str, Any]]) -> None:

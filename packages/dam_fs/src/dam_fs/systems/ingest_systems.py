@@ -38,6 +38,7 @@ from dam_fs.models import (
     StorageType,
 )
 from dam_fs.models.files import shown
+from dam_fs.receipts import Receipt, lines_of
 from dam_fs.records import Known, judge_references, known_content, mark_damaged, unchanged
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, is_unchanged, scan
@@ -192,6 +193,7 @@ class Ingest:
         failed: list[AssetOutcome] = []
         for _ in range(TRIES):
             await self._publish(items)
+            await self._note(items)
             try:
                 async with self._writing:
                     return failed + (await self._commit(items) if items else [])
@@ -283,6 +285,13 @@ class Ingest:
             if item.taken.staged is not None:
                 del self._staged[item.taken.staged.path]
                 item.taken.staged = None  # it has its name now, should it have to be published once more
+
+    async def _note(self, items: Sequence[Item]) -> None:
+        """Leaves receipts in the store of what the database does not know yet."""
+        new = [item for item in items if not (item.known and item.taken.path in item.known.paths) or item.restored]
+        if new:
+            lines = lines_of(_receipt(item.taken, copied=self._cmd.copy) for item in new)
+            await asyncio.to_thread(self._storage.append_receipts, lines)
 
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
@@ -462,6 +471,19 @@ def protected_paths(cmd: AddAssetsCommand, world: World, storage: Storage) -> li
 
 def _left_out(each: LeftOut) -> AssetOutcome:
     return AssetOutcome(each.path, OutcomeStatus.FAILED if each.failed else OutcomeStatus.SKIPPED, reason=each.reason)
+
+
+def _receipt(taken: Taken, *, copied: bool) -> Receipt:
+    return Receipt(
+        taken.key,
+        shown(os.path.basename(taken.path)),
+        taken.md5.hex(),
+        taken.size,
+        taken.media_type,
+        taken.path,
+        taken.mtime_ns,
+        copied=copied,
+    )
 
 
 def _weight(item: Item | AssetOutcome) -> int:

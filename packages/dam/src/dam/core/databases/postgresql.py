@@ -6,11 +6,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import URL, Connection, FromClause, bindparam, event, func, select, text
+from sqlalchemy import URL, Connection, FromClause, String, TypeDecorator, bindparam, event, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeEngine
 
 from dam.core.databases.backend import Backend, Writing, refuse_self_deadlock
 from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError, WriteConflictError
@@ -56,7 +57,7 @@ class PostgresBackend(Backend):
     def insert_many(self, table: FromClause, columns: Sequence[str]) -> Any:
         # One array for each column: the server plans and runs one statement, and not one for each row. Of one dimension,
         # for a value can be a list itself.
-        arrays = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)) for name in columns]
+        arrays = [bindparam(n, type_=postgresql.ARRAY(_without_length(table.c[n].type), dimensions=1)) for n in columns]
         unnested = select(*(func.unnest(array) for array in arrays))
         return self.insert(table).from_select(list(columns), unnested)
 
@@ -76,6 +77,17 @@ class PostgresBackend(Backend):
 
 
 BACKEND = PostgresBackend()
+
+
+def _without_length(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """A cast to ``VARCHAR(5)[]`` would cut what is longer, where a column refuses it."""
+    if isinstance(kind, TypeDecorator):
+        kind = kind.copy()
+        kind.impl = kind.impl_instance = _without_length(kind.impl_instance)
+    elif isinstance(kind, String):
+        kind = kind.copy()
+        kind.length = None
+    return kind
 
 
 def _begin(writing: Writing, connection: Any) -> None:

@@ -28,6 +28,9 @@ HIDDEN: Final = {"dam_field": "hidden"}
 UNINDEXED: Final = {"dam_field": "unindexed"}
 """``mapped_column(info=UNINDEXED)``: a field without an index, for long texts and for what nobody searches by."""
 
+LOCAL: Final = {"dam_local": True}
+"""``mapped_column(info={**UNINDEXED, **LOCAL})``: it is about this world's own copy, and means nothing in another world."""
+
 _SCALARS = (Boolean, Date, DateTime, Float, Integer, LargeBinary, Numeric, String)
 _BOOKKEEPING = frozenset({"id", "entity_id", "run_id"})
 

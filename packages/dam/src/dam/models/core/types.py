@@ -10,8 +10,11 @@ from sqlalchemy.orm import mapped_column
 # A plain BigInteger key does not count up by itself on SQLite; INTEGER there holds 64 bits as well.
 ID = BigInteger().with_variant(Integer(), "sqlite")
 
-LARGEST_ID = (1 << 63) - 1
-"""That a database can hold."""
+
+def is_storable(entity_id: int) -> bool:
+    """Whether a database can hold such an id; there is no entity with any other."""
+    return -(1 << 63) <= entity_id < 1 << 63
+
 
 # A column that holds an entity id says so with this type: merging, copying and deleting entities find it by its key.
 EntityId = Annotated[int, mapped_column(ID, ForeignKey("dam_entity.id", ondelete="CASCADE"))]

@@ -1,0 +1,64 @@
+"""Receipts: what stands in the store itself of what was put there, so that names outlive the database.
+
+One JSON object in a line. A receipt is on the disk before the database speaks of what it is for: none is missing of what was
+committed, and one may tell of something that never was.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One content under one name. ``path`` is where it came from, with bytes that are not UTF-8 as surrogate escapes.
+
+    ``copied`` says whether the store has it. What is ``deleted`` is not to come back; what is ``derived`` was made of something.
+    """
+
+    sha256: str
+    name: str = ""
+    md5: str | None = None
+    size: int | None = None
+    media_type: str | None = None
+    path: str | None = None
+    mtime_ns: int | None = None
+    copied: bool = True
+    deleted: bool = False
+    derived: bool = False
+    at: str = ""
+
+    def line(self) -> bytes:
+        """As it is written; what is at its default is left out. JSON escapes surrogates, so the line is ASCII."""
+        said = {key: value for key, value in asdict(self).items() if value != _DEFAULTS[key]}
+        return json.dumps({**said, "at": self.at or datetime.now(UTC).isoformat()}).encode("ascii")
+
+    @classmethod
+    def of(cls, line: bytes) -> Self | None:
+        """What a line says; ``None`` for one that is torn, or of another kind."""
+        try:
+            said: Any = json.loads(line)
+            known = {key: value for key, value in said.items() if key in _DEFAULTS}
+            receipt = cls(**known)
+            bytes.fromhex(receipt.sha256)
+        except (ValueError, TypeError, AttributeError):
+            return None
+        return receipt if len(receipt.sha256) == DIGITS else None
+
+
+DIGITS = 64
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Receipt)}
+
+
+def lines_of(receipts: Iterable[Receipt]) -> bytes:
+    """What is appended in one piece. It begins with a line end: what a power loss has torn before it stays a line of its own."""
+    return b"".join([b"\n", *(receipt.line() + b"\n" for receipt in receipts)])
+
+
+def receipts_in(parts: Iterable[bytes]) -> Iterator[Receipt]:
+    """The receipts in the lines of a store's files."""
+    for line in parts:
+        if line.strip() and (receipt := Receipt.of(line)):
+            yield receipt
