@@ -22,7 +22,7 @@ from dam.core.plugin import Plugin, discover
 from dam.core.systems import compile_system, system
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
-from dam.models.config import ConfigComponent, Secret, SettingsModel, WorldConfig
+from dam.models.config import ConfigComponent, Secret, SettingsModel, WorldConfig, meanings
 from dam.models.core.base_component import (
     BaseComponent,
     Component,
@@ -35,7 +35,6 @@ from dam.models.core.fields import fields_of
 from dam_app.cli import app
 from dam_app.config import load_configuration
 from dam_app.exits import Exit, exit_of
-from dam_app.settings import meanings
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "reference"

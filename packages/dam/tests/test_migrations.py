@@ -16,7 +16,7 @@ from sqlalchemy import Connection, inspect, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
 from dam.core.databases import connect
-from dam.core.exceptions import MigrationNeededError, SchemaTooNewError
+from dam.core.exceptions import MigrationNeededError, RevisionError, SchemaTooNewError
 from dam.core.migrations import RevisionTree, context_options, migrate, on_schema
 from dam.core.plugin import Plugin
 from dam.core.world import World
@@ -254,7 +254,8 @@ async def test_a_failing_upgrade_leaves_nothing_half_done(empty_database: str, m
         await world.setup()
     plugin = make_plugin("dam_test_fails", "pass", "raise RuntimeError('no more')")
     async with world_of(empty_database, plugin) as world:
-        with pytest.raises(RuntimeError, match="no more"):
+        said = "plugin dam-test-fails: revision 0002 cannot be run, and nothing was changed: RuntimeError: no more"
+        with pytest.raises(RevisionError, match=said):
             await world.setup()
         assert [state.current for state in await world.schema_states()] == [HEAD, None]
     assert await tables(empty_database) == CORE

@@ -212,6 +212,7 @@ def test_a_class_without_settings_failed_with_the_contract_that_it_breaks(instal
     install("dam_test_bare", "class ThePlugin:\n    pass")
     assert discover()["dam-test-bare"].error == (
         "PluginError: DAM101 dam_test_bare.ThePlugin is not a plugin\n"
+        "  it does not inherit from dam.Plugin\n"
         "  Settings = None is not a subclass of SettingsModel; it may be an empty one\n"
         "  SettingsComponent = None is not a subclass of ConfigComponent; it may be an empty one\n"
         "  it has no build(self, world)\n"

@@ -346,9 +346,9 @@ async def test_a_store_that_another_package_keeps_in_a_folder_is_not_entered(
             'storage_path = "x"\nstorage_url = "far:x"',
             r"dam\.toml: \[worlds\.a\.settings\.dam-fs\] storage_path='x': .*storage_url is set as well",
         ),
-        ('storage_url = "far://[x"', "storage_url is not a URL"),
-        ('storage_url = "far://ada:sesame@host/x"', "'far://host/x' holds a password, and settings are stored"),
-        ('storage_url = "near://host/x?password=sesame"', "'near://host/x' holds a password"),
+        ('storage_url = "far://ada:sesame@host/x"', "'far://…@host/x' holds a secret, and settings are stored"),
+        ('storage_url = "far:ada:sesame@host/x"', "'far:…@host/x' holds a secret"),
+        ('storage_url = "near://host/x?secret_key=sesame"', "'near://host/x' holds a secret"),
     ],
 )
 async def test_a_storage_that_cannot_be_is_told(home: Path, settings: str, said: str) -> None:

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from dam.core.databases import reading
-from dam.core.exceptions import PluginUnavailableError
+from dam.core.exceptions import PluginUnavailableError, RevisionError
 from dam.core.migrations import RevisionTree, on_schema
-from dam.core.plugin import normalised
-from dam.core.revisions import differences, downgrade, write_revision
+from dam.core.plugin import distribution_of, normalised
+from dam.core.revisions import BASE, differences, downgrade, write_revision
 from dam.core.world import World
+from dam.models.core.base_class import package_of
+from dam.models.derivation import DerivationComponent
+
+CORE = "dam"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,32 @@ async def go_back(world: World, plugin: str, target: str) -> None:
     """Undoes revisions of one plugin, down to ``target`` or to ``base``, in one transaction. Raises ``RevisionError`` or
     ``PluginUnavailableError``."""
     tree = tree_of(world, plugin)
-    await on_schema(world.engine, lambda connection: downgrade(connection, tree, target))
+    states = [state for state in await world.schema_states() if state.tree != tree and state.current is not None]
+    if target == BASE and (resting := _resting_on(world, tree, {state.tree.owner for state in states})):
+        raise RevisionError(
+            f"the tables of {tree.owner} cannot go: those of {', '.join(resting)} rest on them; undo these first"
+        )
+    # What is computed of files was written into tables that are others from now on: it has to be computed again.
+    proofs = [each.algorithm.name for each in world.analyses if any(tree.owns(cls.__table__) for cls in each.produces)]
+
+    def work(connection: Connection) -> None:
+        downgrade(connection, tree, target)
+        if tree.owner != CORE:
+            connection.execute(delete(DerivationComponent).where(DerivationComponent.algorithm.in_(proofs)))
+
+    await on_schema(world.engine, work)
+
+
+def _resting_on(world: World, tree: RevisionTree, present: set[str]) -> list[str]:
+    """Plugins that have tables and need those of this one."""
+    if tree.owner == CORE:
+        return sorted(present)
+    needing = [
+        distribution_of(plugin)
+        for plugin in world.plugins
+        if any(package_of(required) == tree.package for required in plugin.requires)
+    ]
+    return sorted(present & set(needing))
 
 
 async def new_revision(world: World, plugin: str, message: str) -> Path:

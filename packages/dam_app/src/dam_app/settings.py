@@ -1,16 +1,13 @@
 """Settings as people see them: what a world has and who said so, and what there is to say."""
 
-import ast
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import tomli_w
 
 from dam.core.plugin import discover
-from dam.models.config import SettingsModel, WorldConfig, is_secret
+from dam.models.config import SettingsModel, WorldConfig, is_secret, meanings
 from dam_app.config import Configuration
 
 NOT_IN_FILES = frozenset({"name"})
@@ -80,15 +77,3 @@ def _described(model: type[SettingsModel]) -> Iterator[str]:
 def _toml(key: str, value: Any) -> str:
     plain = value if isinstance(value, (bool, int, float, str, list, dict)) else str(value)
     return " ".join(tomli_w.dumps({key: plain}).split())
-
-
-def meanings(model: type) -> dict[str, str]:
-    """The docstrings below a model's fields. Pydantic could keep them, at the price of parsing sources at every start."""
-    (definition,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
-    }

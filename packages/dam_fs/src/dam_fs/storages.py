@@ -3,8 +3,8 @@
 import importlib.metadata
 from collections.abc import Callable
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
+from dam.core.databases import without_secrets
 from dam.core.exceptions import DamError, SettingsError
 from dam_fs.storage import Storage
 
@@ -17,7 +17,13 @@ OpenStorage: TypeAlias = Callable[[str], Storage]
 
 def open_storage(url: str) -> Storage:
     """Raises ``SettingsError`` for a scheme that no installed package brings, and where that package fails."""
-    scheme, shown = _without_secrets(url)
+    shown = without_secrets(url)
+    scheme = url.partition(":")[0] if ":" in url else ""
+    if _has_secret(url):
+        raise SettingsError(
+            f"[settings.dam-fs] storage_url={shown!r} holds a secret, and settings are stored and shown; take it out, and let "
+            "the package of that scheme say where it looks for one"
+        )
     found = list(importlib.metadata.entry_points(group=GROUP, name=scheme)) if scheme else []
     if not found:
         known = ", ".join(sorted({entry.name for entry in importlib.metadata.entry_points(group=GROUP)}))
@@ -37,16 +43,8 @@ def open_storage(url: str) -> Storage:
         ) from e
 
 
-def _without_secrets(url: str) -> tuple[str, str]:
-    """The scheme, and the URL for messages. Raises ``SettingsError`` where it is none, or holds a password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as e:
-        raise SettingsError(f"[settings.dam-fs] storage_url is not a URL: {e}; write SCHEME:…") from e
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-    if parts.password is not None or "password" in parts.query.lower():
-        raise SettingsError(
-            f"[settings.dam-fs] storage_url={shown!r} holds a password, and settings are stored and shown; take it out, and let "
-            "the package of that scheme say where it looks for one"
-        )
-    return parts.scheme, shown
+def _has_secret(url: str) -> bool:
+    """A password before the host, or anything called like one behind it."""
+    before, _, _ = url.partition("?")[0].rpartition("@")
+    rest = url[len(before) :].lower()
+    return ":" in before.partition(":")[2] or any(word in rest for word in ("password", "secret", "token", "key="))

@@ -16,8 +16,9 @@ from dam.core.plugin import Plugin, in_order
 from dam.core.revisions import BASE, differences, downgrade
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
-from dam.models.config import SettingsModel, WorldConfig
-from dam.models.core.base_class import Base, package_of
+from dam.models.config import SettingsModel, WorldConfig, meanings
+from dam.models.core.base_class import OWNERS, Base, package_of
+from dam.models.core.base_component import Component
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ async def check_plugin(
     first, second = (_world(database_url, plugin, settings, folder) for _ in range(2))
     without = _world(database_url, None, None, folder, requires=plugin.requires)
     async with first, second, without:
-        problems += _undocumented(plugin, first)
+        problems += [*_undocumented(plugin, first), *_unregistered(plugin, first)]
         if _parts(first) != _parts(second):
             problems.append(
                 "it brings other parts into a second world of the same process; build() has to be free of state"
@@ -113,6 +114,13 @@ def _named_otherwise(plugin: type[Plugin]) -> Iterator[str]:
             yield f"its table {table.name!r} is not named after its package; call it {package}_{table.name}"
 
 
+def _unregistered(plugin: type[Plugin], world: World) -> Iterator[str]:
+    """What is not registered is not shown, copied or found: the world does not know of it."""
+    for cls in OWNERS.values():
+        if issubclass(cls, Component) and package_of(cls) == package_of(plugin) and cls not in world.components:
+            yield f"its component {cls.__name__} is not registered in build(); worlds would lose it when they are copied"
+
+
 def _parts(world: World) -> tuple[set[Any], set[Any], set[Any]]:
     systems = {(system.name, system.trigger) for system in world.scheduler.systems}
     return set(world.components), systems, {analyzer.algorithm for analyzer in world.analyses}
@@ -124,6 +132,10 @@ def _undocumented(plugin: type[Plugin], world: World) -> Iterator[str]:
     for cls in dict.fromkeys([plugin, plugin.Settings, plugin.SettingsComponent, *world.components, *commands]):
         if package_of(cls) == package and not _is_documented(cls):
             yield f"{cls.__module__}.{cls.__qualname__} has no docstring"
+    said = meanings(plugin.Settings)
+    for name in plugin.Settings.model_fields:
+        if name not in said and plugin.Settings.__module__.partition(".")[0] == package:
+            yield f"its setting {name} has no text below it, which says what it means"
 
 
 def _is_documented(cls: type) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.core.bisection import in_halves
 from dam.core.databases import backend_of
-from dam.core.exceptions import SelfDeadlockError
+from dam.core.exceptions import RevisionError, SelfDeadlockError
 from dam.core.leases import claimed
 from dam.core.migrations import RevisionTree, on_schema, schema_states, upgrade
 from dam.core.revisions import downgrade
@@ -101,6 +101,7 @@ class ContractValue(UniqueComponent):
 
     __tablename__ = "dam_test_utils_value"
     words: Mapped[str | None] = mapped_column(String, default=None, info=UNINDEXED)
+    short: Mapped[str | None] = mapped_column(String(5), default=None, info=UNINDEXED)
     raw: Mapped[bytes | None] = mapped_column(LargeBinary, default=None, info=UNINDEXED)
     whole: Mapped[int | None] = mapped_column(default=None)
     part: Mapped[float | None] = mapped_column(default=None)
@@ -181,7 +182,7 @@ async def _migrations(one: World, other: World) -> AsyncIterator[str]:
         try:
             await upgrade(one.engine, [failing], "contract")
             yield "a revision that fails raises nothing"
-        except ZeroDivisionError:
+        except RevisionError:
             pass
         (state,) = await schema_states(one.engine, [failing])
         if state.current != "0002" or await _has_table(one, "dam_contract_half"):
@@ -448,6 +449,7 @@ async def _data_at_fault(one: World, other: World) -> AsyncIterator[str]:
         ("a lone surrogate", ContractValue(words="\ud800"), None),
         ("a number of 65 bits", ContractValue(whole=2**64), None),
         ("a text that is too long for an index", ContractPair(name=random.Random(1).randbytes(50_000).hex()), None),  # noqa: S311
+        ("a text that is longer than its column", ContractValue(short="0123456789"), None),
         ("a text where a number belongs", pair(name="x", number="many"), None),
     ]
     for what, component, owner in [*refused, *strange]:
@@ -463,6 +465,8 @@ async def _data_at_fault(one: World, other: World) -> AsyncIterator[str]:
     stored = await _values_of(other, ContractValue.words, ContractValue.words.like("a%b"))
     if stored not in ([], ["a\0b"]):
         yield f"a text with NUL is taken, and comes back as {stored}"
+    for cut in set(await _values_of(other, ContractValue.short, ContractValue.short.is_not(None))) - {"0123456789"}:
+        yield f"a text that is longer than its column is cut, and comes back as {cut!r}; it has to be refused, or whole"
     if backend_of(one.engine).is_data_at_fault(OperationalError("SELECT 1", {}, Exception("the disk is full"))):
         yield "is_data_at_fault() says so of a full disk; what can be tried again must not be given up"
 

@@ -4,8 +4,8 @@ import asyncio
 import importlib.util
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dam.core.databases import backend_of, reading
 from dam.core.derived_schema import PREFIX, derive, digest_of, refuse_differences
-from dam.core.exceptions import MigrationNeededError, PluginError, SchemaTooNewError
+from dam.core.exceptions import DamError, MigrationNeededError, PluginError, RevisionError, SchemaTooNewError
 from dam.models.core.base_class import OWNERS, Base, package_of
 
 if TYPE_CHECKING:
@@ -184,14 +184,35 @@ def migrate(connection: Connection, tree: RevisionTree, target: str) -> None:
     from alembic.runtime.migration import MigrationContext
 
     scripts = script_directory(tree)
+    running: list[str] = []
 
     def steps(revision: Any, _context: "MigrationContext") -> Any:
-        return scripts._upgrade_revs(target, revision)  # noqa: SLF001  what alembic's own upgrade command calls
+        for step in scripts._upgrade_revs(target, revision):  # noqa: SLF001  what alembic's own upgrade command calls
+            running.append(str(step.revision.revision))
+            yield step
 
     options = {**context_options(tree), "fn": steps}
-    context = MigrationContext.configure(connection, opts=options)
-    with Operations.context(context):
-        context.run_migrations()
+    with explained(tree, running):
+        context = MigrationContext.configure(connection, opts=options)
+        with Operations.context(context):
+            context.run_migrations()
+
+
+@contextmanager
+def explained(tree: RevisionTree, running: Sequence[str]) -> Iterator[None]:
+    """What goes wrong in somebody's revisions is told with the plugin and the revision. Raises ``RevisionError``."""
+    try:
+        yield
+    except DamError:
+        raise
+    except Exception as e:
+        which = f"revision {running[-1]}" if running else "its revisions"
+        said = str(getattr(e, "orig", None) or e).strip().splitlines() or [type(e).__name__]
+        where = f" ({e.filename}:{e.lineno})" if isinstance(e, SyntaxError) else ""
+        raise RevisionError(
+            f"plugin {tree.owner}: {which} cannot be run, and nothing was changed: {type(e).__name__}: {said[0]}{where}; mend "
+            f"it in {tree.folder}"
+        ) from e
 
 
 def script_directory(tree: RevisionTree) -> "ScriptDirectory":

@@ -149,7 +149,7 @@ def check_plugin_class(plugin: object) -> None:
         raise PluginError(
             f"the entry point names {plugin!r}; it must name a class that inherits from dam.core.plugin.Plugin"
         )
-    problems = []
+    problems = [] if Plugin in plugin.__mro__ else ["it does not inherit from dam.Plugin"]
     for name, base in (("Settings", SettingsModel), ("SettingsComponent", ConfigComponent)):
         value = getattr(plugin, name, None)
         if not (isinstance(value, type) and issubclass(value, base)):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from dam.core.derived_schema import shown_steps
 from dam.core.exceptions import PluginError, RevisionError
-from dam.core.migrations import RevisionTree, context_options, script_directory
+from dam.core.migrations import RevisionTree, context_options, explained, script_directory
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -61,9 +61,10 @@ def downgrade(connection: Connection, tree: RevisionTree, target: str) -> None:
     def steps(revision: Any, _context: "MigrationContext") -> Any:
         return scripts._downgrade_revs(target, revision)  # noqa: SLF001  what alembic's own downgrade command calls
 
-    context = MigrationContext.configure(connection, opts={**context_options(tree), "fn": steps})
-    with Operations.context(context):
-        context.run_migrations()
+    with explained(tree, ()):
+        context = MigrationContext.configure(connection, opts={**context_options(tree), "fn": steps})
+        with Operations.context(context):
+            context.run_migrations()
 
 
 def write_revision(connection: Connection, tree: RevisionTree, message: str) -> Path:
@@ -90,6 +91,8 @@ def write_revision(connection: Connection, tree: RevisionTree, message: str) -> 
         render_python_code(ops, render_as_batch=True, render_item=context_options(tree)["render_item"])
         for ops in (found.upgrade_ops, found.downgrade_ops)
     )
+    if needs_values(found):
+        upgrades = f"{FILL_FIRST}\n{_body(upgrades)}"
     slug = re.sub(r"\W+", "_", message.lower(), flags=re.ASCII).strip("_")[:_LONGEST_SLUG].rstrip("_")
     file = tree.folder / f"{number}_{slug or 'change'}.py"
     content = TEMPLATE.format(
@@ -101,6 +104,18 @@ def write_revision(connection: Connection, tree: RevisionTree, message: str) -> 
     )
     file.write_text(content, encoding="utf-8")
     return file
+
+
+FILL_FIRST = "# Rows that are there have no value for the new column: add it as nullable, fill it, and alter it then."
+
+
+def needs_values(found: "MigrationScript") -> bool:
+    """Whether columns are added that must have a value, and that nothing gives one to in rows that are there."""
+    from alembic.operations.ops import AddColumnOp, ModifyTableOps
+
+    tables = [step for step in (found.upgrade_ops.ops if found.upgrade_ops else []) if isinstance(step, ModifyTableOps)]
+    added = [step.column for table in tables for step in table.ops if isinstance(step, AddColumnOp)]
+    return any(not column.nullable and column.server_default is None for column in added)
 
 
 def _compared(connection: Connection, tree: RevisionTree) -> "MigrationScript":

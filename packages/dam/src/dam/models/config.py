@@ -53,6 +53,22 @@ def is_secret(model: type[BaseModel], name: str) -> bool:
     return field is not None and Secret in (field.annotation, *get_args(field.annotation))
 
 
+def meanings(model: type) -> dict[str, str]:
+    """The docstrings below a model's fields. Pydantic could keep them, at the price of parsing sources at every start."""
+    import ast
+    import textwrap
+    from itertools import pairwise
+
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
 class ConfigComponent(UniqueComponent, hides_entity=True):
     """Settings stored as a component: the columns are derived from ``class X(ConfigComponent, settings=XSettings)``.
 

@@ -1,6 +1,7 @@
 """Databases: from the URL of a world to an engine, and to the backend that knows its kind."""
 
 import importlib.metadata
+import re
 from importlib import import_module
 from typing import Any, cast
 
@@ -13,7 +14,16 @@ from dam.core.exceptions import DatabaseUnavailableError, SettingsError
 from dam.core.secrets import reveal
 from dam.models.config import Secret
 
-__all__ = ["Backend", "backend_of", "connect", "database_file", "parse_url", "reading", "with_password"]
+__all__ = [
+    "Backend",
+    "backend_of",
+    "connect",
+    "database_file",
+    "parse_url",
+    "reading",
+    "with_password",
+    "without_secrets",
+]
 
 GROUP = "dam.databases"
 OURS = {
@@ -50,20 +60,31 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
 
 def parse_url(database_url: str) -> URL:
     """Raises ``SettingsError`` for what is no database that dam knows."""
+    shown = without_secrets(database_url)
     try:
         url = make_url(database_url)
-    except ArgumentError as e:
-        raise SettingsError(_bad_url(database_url)) from e
-    if not _is_known(url.drivername):
-        raise SettingsError(_bad_url(url.set(query={}).render_as_string()))
-    if problem := _backend(url.drivername).problem(url):
-        raise SettingsError(f"database_url={url.render_as_string()!r} {problem}")
-    if url.password is not None or any("password" in key.lower() for key in url.query):
+    except (ArgumentError, ValueError) as e:
+        raise SettingsError(_bad_url(shown)) from e
+    if url.password is not None or "@" in (url.host or "") or any("password" in key.lower() for key in url.query):
         raise SettingsError(
-            f"database_url={url.set(query={}).render_as_string()!r} holds a password, and settings are stored and shown; take it "
-            "out and say where it is: database_password = { env = 'NAME' } or { file = 'PATH' }"
+            f"database_url={shown!r} holds a password, and settings are stored and shown; take it out and say where it is: "
+            "database_password = { env = 'NAME' } or { file = 'PATH' }"
         )
+    if not _is_known(url.drivername):
+        raise SettingsError(_bad_url(shown))
+    if problem := _backend(url.drivername).problem(url):
+        raise SettingsError(f"database_url={shown!r} {problem}")
     return url
+
+
+def without_secrets(url: str) -> str:
+    """A URL for messages, however it is misspelt: a user's name may be shown, and nothing else before the last ``@``, nor what is
+    asked for behind a ``?``."""
+    before, at, place = url.partition("?")[0].rpartition("@")
+    scheme = re.match(r"[\w+.-]*:?/{0,3}", before)
+    user = before[scheme.end() :] if scheme else before
+    shown = user if re.fullmatch(r"[\w.-]*", user) else "…"
+    return f"{scheme[0] if scheme else ''}{shown}{at}{place}"
 
 
 def with_password(url: URL, password: Secret | None) -> URL:
