@@ -497,7 +497,7 @@ EXITS = {
     Exit.USAGE: "The command line or a setting is wrong. Nothing was done.",
     Exit.SOME_FAILED: "Some items failed, and each was named; all others are done.",
     Exit.NOTHING_FOUND: "A look-up found nothing.",
-    Exit.DAMAGE: "Verification found damage. No command of this version ends with it.",
+    Exit.DAMAGE: "Something is damaged, or is not what it has to be.",
     Exit.NO_WORLD: "There is no such world, or its database or store is not there.",
     Exit.LOCKED: "Another process kept the database locked.",
     Exit.PASSWORD: "A password is needed, and there is nobody to ask.",

@@ -9,7 +9,11 @@ import pytest
 from sqlalchemy import JSON, LargeBinary, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from dam.analysis.algorithm import Algorithm
+from dam.analysis.ref import ref
 from dam.commands.copy_commands import CopyEntitiesCommand
+from dam.core import copying
+from dam.core.analyzers import analyzer
 from dam.core.copying import identity_of
 from dam.core.exceptions import CopyError
 from dam.core.world import World
@@ -23,6 +27,7 @@ from dam.models.core.base_component import (
     RelationComponent,
     UniqueComponent,
 )
+from dam.models.derivation import DerivationComponent
 from dam.models.entity import Entity
 from dam.models.origin import OriginComponent
 from dam.models.run import Run
@@ -125,6 +130,13 @@ async def everything(world: World) -> int:
     async with world.transaction() as transaction:
         transaction.add(other, Member(target_id=first))
     return first
+
+
+@analyzer(
+    Algorithm("test.titles", version=2), compute=ref("dam.analysis.blob:Blob"), accepts=("x/x",), produces=(Title,)
+)
+def titles(found: str) -> list[Title]:
+    return [Title(text=found)]
 
 
 async def copy(source: World, target: World, *entity_ids: int, **options: Any) -> dict[int, EntityCopied]:
@@ -359,6 +371,119 @@ async def test_stopping_ends_at_the_next_batch_and_the_same_command_continues(
     assert len(told) == 4
     statuses = Counter(each.status for each in (await copy(source, target)).values())
     assert statuses == {CopyStatus.KNOWN: 4, CopyStatus.ADDED: 8}
+
+
+async def test_another_asset_under_an_id_that_was_copied_before_is_another_asset(source: World, target: World) -> None:
+    """As after a backup of the source was restored."""
+    first = await write(source, Digest(value=b"x"), Place(path="/x"))
+    before = (await copy(source, target))[first].entity_id
+    async with source.transaction() as transaction:
+        await transaction.remove_components(Digest, [first])
+        await transaction.remove_components(Place, [first])
+        transaction.add(first, Digest(value=b"y"), Place(path="/y"))
+    told = (await copy(source, target))[first]
+    assert told.status is CopyStatus.ADDED
+    assert told.entity_id != before
+    async with target.reading() as session:
+        found = await session.execute(select(Digest.value, Place.path).join(Place, Place.entity_id == Digest.entity_id))
+        assert sorted(tuple(row) for row in found) == [(b"x", "/x"), (b"y", "/y")]
+    assert (await copy(source, target))[first].status is CopyStatus.KNOWN
+
+
+async def test_work_that_was_done_in_the_target_is_not_asked_for_again(source: World, target: World) -> None:
+    first = await write(source, Digest(value=b"x"), Pending())
+    copied = (await copy(source, target))[first].entity_id
+    async with target.transaction() as transaction:
+        await transaction.remove_components(Pending, [copied or 0])
+    assert (await copy(source, target))[first].status is CopyStatus.KNOWN
+    assert await count(target, Pending.__table__) == 0
+
+
+async def test_a_copy_of_a_copy_is_the_same_entity_as_a_copy(
+    source: World, target: World, make_world: MakeWorld
+) -> None:
+    third = await make_world(name="third", components=COMPONENTS)
+    plain = await write(source, Title(text="no key"))
+    away = (await copy(source, target))[plain].entity_id
+    assert away is not None
+    there = (await copy(target, third, away))[away].entity_id
+    assert (await copy(source, third))[plain].entity_id == there
+    assert await count(third, Entity.__table__) == 1
+
+
+async def test_a_proof_comes_along_with_its_facts_or_not_at_all(source: World, make_world: MakeWorld) -> None:
+    proof = DerivationComponent(algorithm="test.titles", version=1)
+    await write(source, Digest(value=b"x"), Title(text="computed"), proof)
+    rich = await make_world(name="rich", components=COMPONENTS, analyzers=[titles])
+    poor = await make_world(name="poor", components=[Digest])
+    await copy(source, rich)
+    await copy(source, poor, partial=True)
+    assert (await count(rich, DerivationComponent.__table__), await count(poor, DerivationComponent.__table__)) == (
+        1,
+        0,
+    )
+
+
+async def test_what_the_target_has_computed_itself_is_not_mixed_with_what_the_source_has(
+    source: World, make_world: MakeWorld
+) -> None:
+    target = await make_world(name="computing", components=COMPONENTS, analyzers=[titles])
+    await write(
+        source, Digest(value=b"x"), Title(text="of version 1"), DerivationComponent(algorithm="test.titles", version=1)
+    )
+    there = await write(target, Digest(value=b"x"), DerivationComponent(algorithm="test.titles", version=2))
+    await copy(source, target)
+    async with target.reading() as session:
+        assert await session.scalar(select(Title.text).where(Title.entity_id == there)) is None
+        assert await session.scalar(select(DerivationComponent.version)) == 2
+
+
+async def test_two_entities_do_not_become_one_that_they_would_fight_over(source: World, target: World) -> None:
+    one = await write(source, Digest(value=b"x"), Title(text="one"))
+    await copy(source, target)
+    async with source.transaction() as transaction:
+        await transaction.remove_components(Digest, [one])
+    other = await write(source, Digest(value=b"x"), Title(text="other"))
+    told = await copy(source, target, overwrite=True)
+    assert told[other].status is CopyStatus.FAILED
+    assert f"entity {one} is entity" in (told[other].reason or "")
+
+
+async def test_an_entity_that_somebody_makes_meanwhile_is_not_called_new(
+    source: World, target: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await write(source, Digest(value=b"x"), Title(text="of the source"))
+    planned = copying.Copying._planned
+
+    async def and_made(self: copying.Copying, *args: Any) -> Any:
+        plans = await planned(self, *args)
+        await write(target, Digest(value=b"x"), Title(text="of the target"))
+        return plans
+
+    monkeypatch.setattr(copying.Copying, "_planned", and_made)
+    told = (await copy(source, target))[first]
+    assert (told.status, told.reason) == (CopyStatus.UPDATED, None)
+    async with target.reading() as session:
+        assert list(await session.scalars(select(Title.text))) == ["of the target"]
+
+
+async def test_inside_a_transaction_of_the_target_it_is_part_of_that(source: World, target: World) -> None:
+    await everything(source)
+    with pytest.raises(RuntimeError, match="undo"):
+        async with target.transaction() as transaction:
+            told = await copy(source, transaction.world)
+            assert {each.status for each in told.values()} == {CopyStatus.ADDED}
+            raise RuntimeError("undo")
+    assert await count(target, Digest.__table__) == 0
+
+
+async def test_many_remarks_without_a_key_are_compared_in_one_go(source: World, target: World) -> None:
+    first = await write(source, Digest(value=b"x"), *(Remark(text=str(i)) for i in range(3000)))
+    await copy(source, target)
+    async with source.transaction() as transaction:
+        await transaction.remove_components(Remark, [first])
+        transaction.add(first, *(Remark(text=str(i)) for i in reversed(range(3000))))
+    assert (await copy(source, target))[first].status is CopyStatus.KNOWN
 
 
 async def test_a_value_that_the_other_database_cannot_hold_fails_alone(

@@ -6,14 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, make_url, text
+from alembic.operations.ops import AddColumnOp, DowngradeOps, MigrationScript, ModifyTableOps, UpgradeOps
+from sqlalchemy import Column, Integer, inspect, make_url, select, text
 
 from dam.core.exceptions import PluginError, PluginUnavailableError, RevisionError
 from dam.core.plugin import Plugin
+from dam.core.revisions import needs_values
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.config import WorldConfig
+from dam.models.derivation import DerivationComponent
 from dam_app.schema import SchemaRow, go_back, new_revision, schema_differences, schema_rows, tree_of
+from dam_fs.plugin import FsPlugin
+from dam_media_image.commands import HashImageCommand
+from dam_media_image.plugin import ImagePlugin
+from dam_test_utils.fixtures import MakeWorld
 
 PLUGIN = '''
 from sqlalchemy.orm import Mapped
@@ -149,9 +156,7 @@ async def test_a_failing_step_back_changes_nothing(open_world: Callable[[], Worl
         await world.setup()
     file.write_text(file.read_text() + "    raise RuntimeError('no way back')\n")
     async with open_world() as world:
-        with pytest.raises(
-            RevisionError, match="its revisions cannot be run, and nothing was changed: RuntimeError: no way back"
-        ):
+        with pytest.raises(RevisionError, match="cannot be run, and nothing was changed: RuntimeError: no way back"):
             await go_back(world, name_of(birds), "base")
         assert (await schema_rows(world))[1].state == "current"
         assert "wings" in await columns(world, f"{birds.__module__}_bird")
@@ -183,3 +188,31 @@ async def test_a_plugin_without_a_package_for_revisions_is_told_what_to_make(
         PluginError, match=r"has no package dam_test_birds_.*\.migrations; make one, with an __init__\.py"
     ):
         await written(open_world, birds)
+
+
+async def test_tables_that_others_rest_on_do_not_go(open_world: Callable[[], World], birds: type[Plugin]) -> None:
+    await written(open_world, birds)
+    async with open_world() as world:
+        await world.setup()
+        with pytest.raises(RevisionError, match=f"the tables of dam cannot go: those of {name_of(birds)} rest on them"):
+            await go_back(world, "dam", "base")
+        assert {row.state for row in await schema_rows(world)} == {"current"}
+
+
+async def test_what_was_computed_into_tables_that_went_is_computed_again(make_world: MakeWorld) -> None:
+    world = await make_world(FsPlugin, ImagePlugin)
+    (analyzer,) = [each for each in world.analyses if each.command is HashImageCommand]
+    proof = DerivationComponent(algorithm=analyzer.algorithm.name, version=analyzer.algorithm.version)
+    async with world.transaction() as transaction:
+        await transaction.create_entity(proof, DerivationComponent(algorithm="somebody.else", version=1))
+    await go_back(world, "dam-media-image", "base")
+    await world.setup()
+    async with world.reading() as session:
+        assert list(await session.scalars(select(DerivationComponent.algorithm))) == ["somebody.else"]
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+def test_a_column_that_must_have_a_value_is_pointed_at(*, nullable: bool) -> None:
+    added = AddColumnOp("bird", Column("wings", Integer, nullable=nullable))
+    found = MigrationScript(None, UpgradeOps([ModifyTableOps("bird", [added])]), DowngradeOps([]))
+    assert needs_values(found) is not nullable

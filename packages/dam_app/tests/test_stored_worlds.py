@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
+from dam.core.exceptions import DatabaseUnavailableError, NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.query import listed
 from dam.models.config import WorldConfigComponent
 from dam.models.entity import Entity
@@ -94,9 +94,18 @@ async def test_a_secret_is_stored_as_the_place_where_it_is(toml: Path) -> None:
 
 @pytest.mark.parametrize("name", ["archive:99", "archive:0", "photos:1"])
 async def test_an_entity_that_holds_no_configuration_is_told(toml: Path, name: str) -> None:
+    async with open_world(name.partition(":")[0]):
+        pass
     with pytest.raises(NoSuchWorldError, match="holds no world's configuration; 'dam-cli worlds save NAME --in"):
         async with open_world(name):
             pass
+
+
+async def test_a_stored_world_is_not_looked_for_in_a_database_that_is_not_there(toml: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=r"world 'archive' has no database yet.* Nothing was created"):
+        async with open_world("archive:1"):
+            pass
+    assert not (toml.parent / "archive.db").exists()
 
 
 @pytest.mark.parametrize("name", ["nowhere:1", "archive:one", "archive:"])

@@ -1,5 +1,6 @@
 """Worlds that are made by a command, looked at, and checked."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -57,6 +58,14 @@ async def test_a_name_that_is_taken_and_settings_that_are_none_change_nothing(ho
     with pytest.raises(DatabaseUnavailableError, match="cannot be reached"):
         await create_world(None, "new", world_table("postgresql+asyncpg://a@localhost:1/x", None, ["folder=."]))
     assert file.read_text() == "[worlds.old]\n"
+
+
+async def test_of_four_that_make_the_same_world_at_once_one_does(home: Path) -> None:
+    made = await asyncio.gather(*(create_world(None, "same", {}) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in made) == ["SettingsError"] * 3 + ["str"]
+    others = [create_world(None, name, {"analysis_workers": 1}) for name in ("one", "two", "three")]
+    await asyncio.gather(*others)
+    assert load_configuration().configured == ["one", "same", "three", "two"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

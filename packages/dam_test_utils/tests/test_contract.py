@@ -156,6 +156,6 @@ async def test_revisions_that_cannot_be_undone_are_told(
     )
     importlib.invalidate_caches()
     with pytest.raises(
-        PluginContractError, match="cannot be done, undone and done again: RevisionError: .* ZeroDivisionError"
+        PluginContractError, match=r"cannot be done, undone and done again: RevisionError: .* ZeroDivisionError"
     ):
         await check_plugin(plugin, empty_database)

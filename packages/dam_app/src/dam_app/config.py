@@ -112,12 +112,12 @@ class Configuration:
         given = self._variables.get("DAM_HOME")
         return given.base / Path(given.value).expanduser() if given else Path(user_data_dir("dam")).absolute()
 
-    def choose(self, name: str | None) -> str:
-        """The world to use: as named, else ``DAM_WORLD``, else the file's default, else the built-in one. ``WORLD:ENTITY`` is one
-        whose configuration is stored in another."""
+    def choose(self, name: str | None, said_by: str = "--world") -> str:
+        """The world to use: as named by ``said_by``, else ``DAM_WORLD``, else the file's default, else the built-in one.
+        ``WORLD:ENTITY`` is one whose configuration is stored in another."""
         variable = self._variables.get("DAM_WORLD")
         chosen, said_by = (
-            (name, "--world")
+            (name, said_by)
             if name
             else (variable.value, variable.place)
             if variable

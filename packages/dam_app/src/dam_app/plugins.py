@@ -46,11 +46,19 @@ class PluginRow:
         return {**own, **asdict(self.brings)}
 
 
-def plugin_rows(configuration: Configuration, world: str | None, commands: Collection[str] = ()) -> list[PluginRow]:
+def plugin_rows(
+    configuration: Configuration,
+    world: str | None,
+    commands: Collection[str] = (),
+    description: WorldDescription | None = None,
+) -> list[PluginRow]:
     """Every installed plugin, in the order of their names. Of those that the chosen world does not have, or that cannot be built,
-    nobody knows what they bring. ``commands`` are those of ``dam-cli``, which no verb can be."""
+    nobody knows what they bring.
+
+    ``commands`` are those of ``dam-cli``, which no verb can be; ``description`` is that of a world that is in no ``dam.toml``.
+    """
     reports = configuration.plugin_reports()
-    enabled, outcomes = _outcomes(configuration, world)
+    enabled, outcomes = _outcomes(configuration, world, description)
     claims = verbs().values()
     rows = []
     for report in reports.values():
@@ -91,10 +99,12 @@ Parts = dict[type[Plugin], tuple[str, SettingsModel | None]]
 """By class the name of a plugin, and its settings where those are known."""
 
 
-def _outcomes(configuration: Configuration, name: str | None) -> tuple[Collection[str], dict[str, Brought | str]]:
+def _outcomes(
+    configuration: Configuration, name: str | None, stored: WorldDescription | None
+) -> tuple[Collection[str], dict[str, Brought | str]]:
     """The names of a world's plugins, and by name what each brings, or why it cannot be built."""
     try:
-        description = configuration.describe(configuration.choose(name))
+        description = stored or configuration.describe(configuration.choose(name))
     except DamError:  # a world that cannot be described has whatever is installed
         loaded = [report for report in configuration.plugin_reports().values() if report.plugin is not None]
         parts: Parts = {report.plugin: (report.name, None) for report in loaded if report.plugin is not None}

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from dam.core.exceptions import DamError
 from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.system_events.analysis import EntitiesAnalysed
@@ -55,7 +56,7 @@ class IngestReport:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if kind is None:
+        if kind is None or issubclass(kind, DamError):  # what was done is told, whatever ended it
             self._summarise()
 
     def take(self, event: Any) -> None:

@@ -18,6 +18,7 @@ from dam.core.metadata_systems import chosen_analyzers
 from dam.core.query import listed
 from dam.core.transaction import parts
 from dam.core.world import World
+from dam.models.config import ConfigComponent
 from dam.models.core.base_component import Component
 from dam.models.core.types import is_storable
 from dam.models.derivation import DerivationComponent
@@ -175,6 +176,9 @@ def values_of(component: Component) -> dict[str, Any]:
     """A component's own columns, without keys and bookkeeping."""
     hidden = {"id", "entity_id", "run_id"}
     columns = inspect(type(component)).local_table.columns
+    if isinstance(component, ConfigComponent):  # whose settings are no fields; what is not set has a default
+        values = {name: getattr(component, name) for name in component.__settings__.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
     return {
         c.key: getattr(component, c.key) for c in columns if c.key not in hidden and c.info.get("dam_field") != "hidden"
     }

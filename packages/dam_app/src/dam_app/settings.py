@@ -6,9 +6,11 @@ from typing import Any
 
 import tomli_w
 
-from dam.core.plugin import discover
+from dam.core.plugin import discover, distribution_of
+from dam.core.world_manager import close_world
 from dam.models.config import SettingsModel, WorldConfig, is_secret, meanings
 from dam_app.config import Configuration
+from dam_app.worlds import built
 
 NOT_IN_FILES = frozenset({"name"})
 """What a file says by the name of a table."""
@@ -41,6 +43,26 @@ def settings_rows(configuration: Configuration, name: str) -> Iterator[SettingRo
         settings = configuration.settings_of(name, report.name, report.plugin.Settings)
         for key, value in settings.model_dump(mode="json").items():
             yield SettingRow(name, table, key, value, configuration.source(name, key, report.name))
+
+
+async def stored_settings_rows(configuration: Configuration, name: str) -> list[SettingRow]:
+    """The same for a world whose configuration is stored in another one. Raises also what opening that can raise."""
+    world = await built(configuration, name)
+    holder = f"world {name.rpartition(':')[0]}"
+    rows = []
+    try:
+        tables = {"": world.config} | {distribution_of(each): world.settings[each.Settings] for each in world.plugins}
+        for plugin, settings in tables.items():
+            where = f"worlds.{name}" + (f".settings.{plugin}" if plugin else "")
+            for key, value in settings.model_dump(mode="json").items():
+                said_by = holder if key in settings.model_fields_set else "default"
+                if key not in NOT_IN_FILES:
+                    rows.append(SettingRow(name, where, key, value, said_by))
+        plugins = [distribution_of(each) for each in world.plugins]
+        rows.append(SettingRow(name, f"worlds.{name}", "plugins", plugins, holder))
+    finally:
+        await close_world(world)
+    return rows
 
 
 def template() -> str:

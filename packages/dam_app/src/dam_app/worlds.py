@@ -38,11 +38,14 @@ async def open_world(
 
 @asynccontextmanager
 async def opened(
-    configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False
+    configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False, create: bool = True
 ) -> AsyncIterator[World]:
-    """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it."""
+    """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it; unless
+    it may ``create`` one, an embedded database that is not there is an error."""
     world = await built(configuration, name)
     try:
+        if not create:
+            _require_database(world)
         await _prepare(world, say, str(configuration.home), setup=setup)
         yield world
     finally:
@@ -53,10 +56,23 @@ async def built(configuration: Configuration, name: str) -> World:
     """A configured or stored world, with nothing opened yet."""
     if name in configuration.names:
         return build(configuration.describe(name))
+    world = create_world_from_components((await stored_description(configuration, name)).components)
+    world.called = name
+    return world
+
+
+async def stored_description(configuration: Configuration, name: str) -> WorldDescription:
+    """What another world knows of ``WORLD:ENTITY``. Raises ``NoSuchWorldError`` and what opening a world can raise."""
     holder, _, entity = name.rpartition(":")
-    async with opened(configuration, holder) as other:
-        components = await stored_configuration(other, int(entity))
-    return create_world_from_components(components)
+    async with opened(configuration, holder, create=False) as other:
+        found = {type(each): each for each in await stored_configuration(other, int(entity))}
+    plugins = [
+        report
+        for report in configuration.plugin_reports().values()
+        if report.plugin is not None and report.plugin.SettingsComponent in found
+    ]
+    settings = [found[report.plugin.SettingsComponent] for report in plugins if report.plugin is not None]
+    return WorldDescription(name, [found[WorldConfigComponent], *settings], plugins, configuration.base)
 
 
 async def save_world(world: World, description: WorldDescription) -> int:
@@ -118,6 +134,15 @@ async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
         say(f"set up world {world.name!r}: {file}")
     else:
         await world.check_schema()
+
+
+def _require_database(world: World) -> None:
+    file = database_file(world.config.database_url)
+    if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
+        raise DatabaseUnavailableError(
+            f"world {world.called!r} has no database yet, and so there is nothing in it: there is no {file}; is its disk "
+            "mounted, and is database_url right? Nothing was created"
+        )
 
 
 def require_folder(folder: str, home: str, world: str) -> None:

@@ -35,10 +35,12 @@ from dam_test_utils.databases import (
     postgres_server,
     stop_postgres_server,
 )
+from dam_test_utils.recorder import EventRecorder
 from dam_test_utils.samples import SampleFiles, write_samples
 
 __all__ = [
     "DatabaseTemplates",
+    "EventRecorder",
     "MakeWorld",
     "SampleFiles",
     "create_tables",
@@ -50,6 +52,7 @@ __all__ = [
     "postgres_databases",
     "pytest_configure",
     "pytest_unconfigure",
+    "recorder",
     "sample_files",
     "sqlite_databases",
     "world",
@@ -229,6 +232,12 @@ async def make_world(
 async def world(make_world: MakeWorld) -> World:
     """A world without plugins over a fresh database."""
     return await make_world()
+
+
+@pytest.fixture
+def recorder() -> EventRecorder:
+    """Keeps what a world tells, see ``EventRecorder``."""
+    return EventRecorder()
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Small real files, made on the spot."""
 
+import math
 import struct
+import wave
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 
@@ -82,4 +85,43 @@ def jpeg(width: int, height: int) -> bytes:
             int(bits, 2).to_bytes(len(bits) // 8, "big"),
             b"\xff\xd9",
         )
+    )
+
+
+def wav(seconds: float = 0.1, sample_rate: int = 8000, channels: int = 1, hertz: float = 440) -> bytes:
+    """A WAV sound: a tone, as 16-bit PCM."""
+    tone = (math.sin(2 * math.pi * hertz * i / sample_rate) for i in range(round(seconds * sample_rate)))
+    frames = b"".join(struct.pack("<h", round(20_000 * value)) * channels for value in tone)
+    written = BytesIO()
+    with wave.open(written, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(frames)
+    return written.getvalue()
+
+
+def avi(width: int = 8, height: int = 6, frames: int = 5, frame_rate: int = 25) -> bytes:
+    """An AVI video without compression: frames that go from black to white."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+    def listed(kind: bytes, *parts: bytes) -> bytes:
+        return chunk(b"LIST", kind + b"".join(parts))
+
+    row = -(-width * 3 // 4) * 4  # rows begin at multiples of four bytes
+    size = row * height
+    header = struct.pack(
+        "<14I", 1_000_000 // frame_rate, size * frame_rate, 0, 0x10, frames, 0, 1, size, width, height, 0, 0, 0, 0
+    )
+    stream = b"vidsDIB " + struct.pack(
+        "<IHHIIIIIIII4H", 0, 0, 0, 0, 1, frame_rate, 0, frames, size, 0, 0, 0, 0, width, height
+    )
+    picture = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, size, 0, 0, 0, 0)
+    shades = (round(255 * i / max(frames - 1, 1)) for i in range(frames))
+    movie = [chunk(b"00db", bytes([shade]) * size) for shade in shades]
+    headers = listed(b"hdrl", chunk(b"avih", header), listed(b"strl", chunk(b"strh", stream), chunk(b"strf", picture)))
+    return (
+        b"RIFF" + struct.pack("<I", 4 + len(headers) + len(body := listed(b"movi", *movie))) + b"AVI " + headers + body
     )

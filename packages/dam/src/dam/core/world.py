@@ -67,6 +67,7 @@ class World:
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
         self.name = config.name
+        self.called = config.name  # how users name it: one that is stored in another world by WORLD:ENTITY
         self.engine = connect(config.database_url, config.database_password)
         self.actor = _user()
         self.providers = ProviderTable()
@@ -342,11 +343,11 @@ class World:
 
     async def check_schema(self) -> None:
         """Raises ``MigrationNeededError`` or ``SchemaTooNewError``."""
-        check_states(await self.schema_states(), self.name)
+        check_states(await self.schema_states(), self.called)
 
     async def setup(self) -> list[SchemaState]:
         """Creates or upgrades the database; returns where those plugins stood that were behind."""
-        return await upgrade(self.engine, self.revision_trees, self.name)
+        return await upgrade(self.engine, self.revision_trees, self.called)
 
     async def close(self) -> None:
         """Ends worker processes, closes resources that have a ``close``, then connections: all of it, whatever fails."""

@@ -24,10 +24,14 @@ def show(ctx: typer.Context, json: JsonOption = False) -> None:
         from json import dumps
 
         from dam_app.config import load_configuration
-        from dam_app.settings import settings_rows
+        from dam_app.settings import settings_rows, stored_settings_rows
 
         configuration = load_configuration(options.config)
-        rows = list(settings_rows(configuration, configuration.choose(options.world)))
+        name = configuration.choose(options.world)
+        if name in configuration.names:
+            rows = list(settings_rows(configuration, name))
+        else:
+            rows = await stored_settings_rows(configuration, name)
         for row in rows:
             output.item(row.__dict__)
         if not output.json:

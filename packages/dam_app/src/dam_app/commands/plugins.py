@@ -36,8 +36,13 @@ def list_plugins(
         from dam_app.config import load_configuration
         from dam_app.exits import Exit
         from dam_app.plugins import chosen_rows, plugin_rows
+        from dam_app.worlds import stored_description
 
-        rows = chosen_rows(plugin_rows(load_configuration(options.config), options.world, _commands(ctx)), name)
+        configuration = load_configuration(options.config)
+        stored = None
+        if options.world is not None and (world := configuration.choose(options.world)) not in configuration.names:
+            stored = await stored_description(configuration, world)
+        rows = chosen_rows(plugin_rows(configuration, options.world, _commands(ctx), stored), name)
         for row in rows:
             output.item(row.record())
         if not output.json and name is not None:

@@ -70,7 +70,8 @@ def show(
         from dam_app.inspection import inspect_world
 
         configuration = load_configuration(options.config)
-        report = await inspect_world(configuration, configuration.choose(name or options.world), count=True)
+        chosen = configuration.choose(name or options.world, "NAME" if name else "--world")
+        report = await inspect_world(configuration, chosen, count=True)
         output.item(report.__dict__)
         if not output.json:
             shown = {**report.__dict__, "plugins": ", ".join(report.plugins)}
@@ -124,7 +125,7 @@ def check(
         from dam_app.inspection import inspect_world
 
         configuration = load_configuration(options.config)
-        chosen = [configuration.choose(name) for name in names or configuration.names]
+        chosen = [configuration.choose(name, "NAME") for name in names or configuration.names]
         failed = False
         for name in chosen:
             report = await inspect_world(configuration, name)
@@ -150,8 +151,8 @@ def save(
         from dam_app.worlds import opened, save_world
 
         configuration = load_configuration(options.config)
-        description = configuration.describe(configuration.choose(name))
-        chosen = configuration.choose(holder)
+        description = configuration.describe(configuration.choose(name, "NAME"))
+        chosen = configuration.choose(holder, "--in")
         async with opened(configuration, chosen, say=output.note) as world:
             output.note(f"world: {chosen}")
             entity_id = await save_world(world, description)
@@ -192,10 +193,10 @@ def copy(
         from dam_app.worlds import opened
 
         configuration = load_configuration(options.config)
-        names = configuration.choose(source), configuration.choose(target)
+        names = configuration.choose(source, "SRC"), configuration.choose(target, "DST")
         async with (
-            opened(configuration, names[0], say=output.note) as origin,
-            opened(configuration, names[1], say=output.note) as world,
+            opened(configuration, names[0], create=False) as origin,
+            opened(configuration, names[1], say=output.note, create=not dry_run) as world,
         ):
             output.note(f"world: {names[1]}")
             command = CopyEntitiesCommand(origin, entity_ids or None, overwrite, partial, dry_run)
