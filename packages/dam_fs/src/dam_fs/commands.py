@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from dam.commands.core import BaseCommand
@@ -67,3 +68,135 @@ class AssetsAddedEvent(Event):
     """New assets are committed. A listener that must not miss one uses a marker instead."""
 
     entity_ids: Sequence[int]
+
+
+class FindingKind(StrEnum):
+    """What verification found wrong, or could not look at."""
+
+    MISSING = "missing"  # an object that is not in the store
+    DAMAGED = "damaged"  # an object of the right length with other bytes
+    WRONG_LENGTH = "wrong-length"  # an object that is shorter or longer than it should be
+    CHANGED = "changed"  # a reference whose file holds other bytes now
+    VANISHED = "vanished"  # a reference whose file is not there
+    CONTRADICTION = "contradiction"  # rows that say different things of the same bytes
+    INCOMPLETE = "incomplete"  # an asset without a row that it needs
+    UNREADABLE = "unreadable"  # it cannot be read now
+    BUSY = "busy"  # it changed while it was looked at; the next run looks again
+    ABSENT = "absent"  # a folder that is gone with all references below it, as that of a disk which is not mounted
+    UNKNOWN = "unknown"  # an object that no row knows
+
+
+@dataclass
+class Finding(BaseSystemEvent):
+    """One thing that verification found, told once it is recorded. ``place`` is the key of an object or a path. ``is_damage``
+    tells what is wrong from what could not be looked at, and from what is only left over."""
+
+    kind: FindingKind
+    place: str
+    is_damage: bool
+    entity_id: int | None = None
+    name: str | None = None
+    expected: int | None = None  # bytes
+    found: int | None = None
+    reason: str | None = None
+    derived: bool = False  # an object that was made of others, and can be made again
+    references: int = 0  # below an absent folder
+
+
+@dataclass
+class PassBegun(BaseSystemEvent):
+    """A pass begins, or is continued; so many rows of locations are to be verified."""
+
+    began_at: datetime
+    continued: bool
+    locations: int
+
+
+@dataclass
+class PlacesVerified(BaseSystemEvent):
+    """A batch is recorded: objects and references that were read and judged, whole or not."""
+
+    objects: int
+    references: int
+    size_bytes: int
+    locations: int = 0  # rows that name them
+
+
+@dataclass
+class PassEnded(BaseSystemEvent):
+    """The end of a run of ``VerifyCommand``; one that is not ``complete`` is continued by the next."""
+
+    complete: bool
+    at_limit: bool
+
+
+@dataclass
+class VerifyCommand(BaseCommand[None, PassBegun | PlacesVerified | Finding | PassEnded]):
+    """Reads every object and every reference and compares it with its SHA-256; then looks for objects that no row knows, and for
+    assets that lack rows. What it learns is recorded: ``condition`` and ``verified_at`` of the locations.
+
+    What was never verified comes first, then what was verified longest ago. A pass that was stopped is continued the next time.
+    ``subset=(3, 10)`` is the third tenth of all digests, and has passes of its own; ``sample=0.05`` every twentieth place, chosen
+    anew each time. After ``time_limit`` seconds nothing new is begun. Setting ``stop`` leaves what is being read unjudged.
+    """
+
+    subset: tuple[int, int] | None = None
+    sample: float | None = None
+    time_limit: float | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class RepairStatus(StrEnum):
+    """What became of one damaged thing."""
+
+    MENDED = "mended"  # its object was written again, from another place with the same bytes
+    WHOLE = "whole"  # it holds the right bytes again, by whatever way
+    DROPPED = "dropped"  # a derived object: nothing speaks of it any more, and it is made again when somebody wants it
+    LOST = "lost"  # a reference whose file is changed or gone; the same bytes are in the store
+    BEYOND = "beyond-repair"  # no place was found that holds its bytes; it stays listed
+
+
+@dataclass
+class RepairOutcome(BaseSystemEvent):
+    """What became of one damaged object or lost reference, told once it is recorded. ``source`` is where the bytes came from."""
+
+    status: RepairStatus
+    place: str
+    entity_id: int | None = None
+    name: str | None = None
+    size_bytes: int = 0
+    source: str | None = None
+
+
+@dataclass
+class RepairCommand(BaseCommand[None, RepairOutcome]):
+    """Mends what verification recorded as damaged, from other places that hold the same bytes: references, and the files below
+    ``folders``. Every source is hashed, and what hashes wrong is not used.
+
+    ``dry_run`` looks for sources and changes nothing. Setting ``stop`` ends the work at the next batch.
+    """
+
+    folders: Sequence[str] = ()
+    dry_run: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Removed(BaseSystemEvent):
+    """An object that no row knows, or what a dead process left behind, is removed; in a dry run it would be."""
+
+    place: str
+    size_bytes: int
+    is_temporary: bool = False
+
+
+@dataclass
+class GcCommand(BaseCommand[None, Removed]):
+    """Removes objects that no row knows, and abandoned temporaries, if they are older than ``grace`` seconds.
+
+    Nothing but what has a name of the store's own is looked at. Setting ``stop`` ends the work at the next batch.
+    """
+
+    grace: float = 3600
+    dry_run: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)

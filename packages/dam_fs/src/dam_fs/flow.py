@@ -1,9 +1,9 @@
 """Bounded pipelines of asynchronous work."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from contextlib import aclosing
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -72,3 +72,17 @@ async def spread(
 
 def _has_failed(task: "asyncio.Future[U]") -> bool:
     return task.cancelled() or task.exception() is not None
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result; when cancelled, that follows the end of the work."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():  # a second cancellation must not leave the work to nobody either
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # retrieved, or it would be called lost
+        raise

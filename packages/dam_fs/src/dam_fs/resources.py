@@ -43,6 +43,13 @@ class FileOperationsResource:
                 self._checked = await self._check(world, create=create)
         return self._storage
 
+    async def look_again(self, world: World) -> None:
+        """Makes sure that the store is still there, whatever was found before: an object that is missing may be one of a store
+        that is. Raises what ``storage`` raises, and ``StorageError``."""
+        async with self._lock:
+            self._checked = False
+        await self.storage(world, create=False)
+
     async def put(self, world: World, content: bytes) -> str:
         """Stores bytes that are at hand, and returns their key; when it returns they survive a power loss.
 

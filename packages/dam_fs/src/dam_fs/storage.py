@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import threading
 import uuid
@@ -14,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from dam_fs.exceptions import StorageError
 
@@ -25,6 +26,8 @@ MARK = "dam-store.json"
 FORMAT = 1
 _FOLDER = re.compile("[0-9a-f]{2}")
 _KEY = re.compile("[0-9a-f]{64}")
+_TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{8}\.lock")
+_NEW_MARK = re.compile(re.escape(MARK) + r"\.[0-9a-f]{8}")
 IS_WINDOWS = sys.platform == "win32"
 _STAGED_MODE = 0o600 if IS_WINDOWS else 0o400  # Windows flushes only what is open for writing
 SMALL = 8  # up to so many files are flushed one by one: a flush of the whole file system waits for everybody's writes
@@ -63,6 +66,28 @@ class StoredObject:
     key: str
     length: int
     modified: float
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """What a process left behind that ended without tidying up: its bytes, and when it was written to last."""
+
+    path: str
+    size_bytes: int
+    modified: float
+
+
+@runtime_checkable
+class LeavesTemporaries(Protocol):
+    """A storage whose temporaries can outlive their process. Those of living processes are never among the abandoned ones."""
+
+    def abandoned(self) -> list[Abandoned]:
+        """What could be swept now."""
+        ...
+
+    def sweep(self, abandoned: Iterable[Abandoned]) -> list[Abandoned]:
+        """Removes those that are abandoned still; returns them."""
+        ...
 
 
 class Storage(Protocol):
@@ -338,16 +363,43 @@ class LocalStorage:
 
     def _sweep(self) -> None:
         """Removes the temporaries of processes that ended without doing so: their locks can be had."""
+        for lock_path in self._lock_files():
+            self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
+
+    def abandoned(self) -> list[Abandoned]:
+        locks = [entry.path for entry in _entries(self._temporaries) if _TEMPORARY.fullmatch(entry.name)]
+        found = [path.removesuffix(".lock") for path in locks]
+        marks = [entry.path for entry in _entries(self.root) if _NEW_MARK.fullmatch(entry.name)]
+        return [_weighed(path) for path in found if not self._is_in_use(path)] + [_weighed(path) for path in marks]
+
+    def sweep(self, abandoned: Iterable[Abandoned]) -> list[Abandoned]:
+        swept = []
+        for each in abandoned:
+            if _NEW_MARK.fullmatch(os.path.basename(each.path)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(each.path)
+                swept.append(each)
+            elif not self._is_in_use(each.path, remove=True):
+                swept.append(each)
+        return swept
+
+    def _is_in_use(self, folder: str, *, remove: bool = False) -> bool:
+        """Whether the process that made the folder lives; where it does not, the folder can be removed at once."""
         from filelock import FileLock, Timeout
 
-        for lock_path in self._lock_files():
-            lock = FileLock(lock_path, thread_local=False)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            shutil.rmtree(lock_path.removesuffix(".lock"), ignore_errors=True)
+        if folder == self._temporary:
+            return True
+        lock = FileLock(f"{folder}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        if remove:
+            shutil.rmtree(folder, ignore_errors=True)
             _discard(lock)
+        else:
+            lock.release()
+        return False
 
     def _lock_files(self) -> Iterator[str]:
         with os.scandir(self._temporaries) as entries:
@@ -382,6 +434,18 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
     except OSError as e:
         raise storage_error(e, "look into") from e
+
+
+def _weighed(path: str) -> Abandoned:
+    """A file or a folder of files as it is now; what vanishes meanwhile weighs nothing."""
+    size, modified = 0, 0.0
+    paths = [path, f"{path}.lock", *(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)]
+    for each in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(each, follow_symlinks=False)
+            size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+            modified = max(modified, found.st_ctime)
+    return Abandoned(path, size, modified)
 
 
 def _flush(fd: int) -> None:

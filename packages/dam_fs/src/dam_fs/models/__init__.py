@@ -11,10 +11,12 @@ from dam_fs.models.files import (
 )
 from dam_fs.models.hashes import ContentHashMd5Component, ContentHashSha256Component
 from dam_fs.models.store import Store
+from dam_fs.models.verification import DamagedDerived, VerificationPass
 
 __all__ = [
     "ContentHashMd5Component",
     "ContentHashSha256Component",
+    "DamagedDerived",
     "DerivedObjectComponent",
     "FileLocationComponent",
     "FilePropertiesComponent",
@@ -22,5 +24,6 @@ __all__ = [
     "OriginalSourceInfoComponent",
     "StorageType",
     "Store",
+    "VerificationPass",
     "path_key",
 ]

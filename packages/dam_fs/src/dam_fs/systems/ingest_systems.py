@@ -6,12 +6,12 @@ scan → leave out what is unchanged → take (one read) → analyse (worker pro
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select
 
@@ -26,7 +26,7 @@ from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
-from dam_fs.flow import batched, chunks, spread
+from dam_fs.flow import batched, chunks, spread, to_its_end
 from dam_fs.intake import ChangedWhileReadError, NotRegularError, Taken, take
 from dam_fs.models import (
     ContentHashMd5Component,
@@ -186,7 +186,7 @@ class Ingest:
             lengths = await asyncio.to_thread(lengths_of, self._storage, copied)
             return outcomes + [self._predict(item, lengths.get(item.taken.key)) for item in items]
         # Whoever leaves waits for the batch in hand: a commit that is cut off leaves SQLite's write lock behind.
-        return outcomes + await _to_its_end(self._keep(items))
+        return outcomes + await to_its_end(self._keep(items))
 
     async def _keep(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """What somebody deletes between being found and being committed is taken once more."""
@@ -351,20 +351,6 @@ def handfuls(found: Sequence[Found]) -> Iterator[list[Found]]:
         yield handful
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """The result; when cancelled, that follows the end of the work."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():  # a second cancellation must not leave the work to nobody either
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # retrieved, or it would be called lost
-        raise
-
-
 class DeletedMeanwhileError(Exception):
     """Content was deleted between the moment when it was found and that when rows were to speak of it."""
 
@@ -418,7 +404,7 @@ async def store(world: World, items: Sequence[Item], storage: Storage | None) ->
 
 
 def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copied: bool) -> None:
-    """What is known of every file; what the entity has already, such as its first name, stays."""
+    """What is known of every file; what the entity has already, such as its first name and what is known of its places, stays."""
     name = os.path.basename(taken.path)
     place = FileLocationComponent.in_store(name, taken.sha256)
     if not copied:
@@ -427,8 +413,9 @@ def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copie
         entity_id,
         ContentHashMd5Component(hash_value=taken.md5),
         FilePropertiesComponent(original_filename=shown(name), size_bytes=taken.size, mime_type=taken.media_type),
+        place,
     )
-    transaction.add(entity_id, place, OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns))
+    transaction.add(entity_id, OriginalSourceInfoComponent.of(taken.path, taken.size, taken.mtime_ns))
 
 
 async def _untrash(transaction: WorldTransaction, outcomes: Sequence[AssetOutcome]) -> None:

@@ -1,12 +1,11 @@
 """Objects that come along when entities are copied into another world."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from dam.core.world import World
-from dam_fs.intake import CHUNK
+from dam_fs.hashing import read_stream
 from dam_fs.models import LocationCondition, StorageType
 from dam_fs.receipts import Receipt, lines_of
 from dam_fs.resources import FileOperationsResource
@@ -84,18 +83,14 @@ def _transfer(origin: Storage, store: Storage, keys: Sequence[str], stop: asynci
 
 def _copied(origin: Storage, key: str, staged: Staged, problems: dict[str, str | None]) -> int:
     """Copies an object, and returns its length. It is hashed on the way, so that damage does not spread."""
-    sha256, size = hashlib.sha256(), 0
+    size = 0
     try:
         with origin.open(key) as stream:
-            while part := stream.read(CHUNK):
-                sha256.update(part)
-                staged.write(part)
-                size += len(part)
+            size, digest, _ = read_stream(stream, write=staged.write)
+        if digest != key:
+            problems[key] = f"its object {key} is damaged: it hashes to {digest}"
     except OSError as e:
         problems[key] = f"its object {key} cannot be read: {e.strerror or e}"
-    else:
-        if sha256.hexdigest() != key:
-            problems[key] = f"its object {key} is damaged: it hashes to {sha256.hexdigest()}"
     staged.close()
     return size
 
@@ -104,11 +99,8 @@ def _is_whole(store: Storage, key: str) -> bool:
     """Whether the store has the object already: nobody knows who wrote it, so its length is not enough."""
     if store.length(key) is None:
         return False
-    sha256 = hashlib.sha256()
     try:
         with store.open(key) as stream:
-            while part := stream.read(CHUNK):
-                sha256.update(part)
+            return read_stream(stream).digest == key
     except OSError:
         return False
-    return sha256.hexdigest() == key

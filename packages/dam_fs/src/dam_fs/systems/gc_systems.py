@@ -1,0 +1,59 @@
+"""Removing what nobody knows. Nothing is removed because of what a list says: each batch is proved again while nobody can add."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from dam.core.system_params import Resource
+from dam.core.systems import system
+from dam.core.world import World
+from dam_fs.commands import GcCommand, Removed
+from dam_fs.flow import chunks, to_its_end
+from dam_fs.resources import FileOperationsResource
+from dam_fs.storage import LeavesTemporaries, Storage, StoredObject
+from dam_fs.unknown import still_unknown, unknown_objects
+
+BATCH = 256  # objects that are removed while others wait to add theirs
+
+
+@system(on_command=GcCommand)
+async def collect(
+    cmd: GcCommand, world: World, files: Resource[FileOperationsResource]
+) -> AsyncGenerator[Removed, None]:
+    """Unknown objects batch by batch, then temporaries; asks for no transaction, so that the lock is held for a batch alone."""
+    storage = await files.storage(world, create=False)
+    before = time.time() - cmd.grace
+
+    def is_old(found: StoredObject) -> bool:
+        return found.modified <= before
+
+    async with aclosing(unknown_objects(world, storage, is_old)) as unknown:
+        async for candidates in unknown:
+            for part in chunks(candidates, BATCH):
+                if cmd.stop.is_set():
+                    return
+                for each in await to_its_end(_remove(world, files, part, dry_run=cmd.dry_run)):
+                    yield Removed(each.key, each.length)
+    for removed in await asyncio.to_thread(_sweep, storage, before, dry_run=cmd.dry_run):
+        yield removed
+
+
+async def _remove(
+    world: World, files: FileOperationsResource, objects: Sequence[StoredObject], *, dry_run: bool
+) -> list[StoredObject]:
+    await files.look_again(world)  # the disk of another store may have taken this one's place
+    storage = await files.storage(world, create=False)
+    async with world.transaction() as transaction:
+        unwanted = await still_unknown(transaction, objects)
+        if not dry_run:
+            await asyncio.to_thread(storage.remove, [each.key for each in unwanted])
+    return unwanted
+
+
+def _sweep(storage: Storage, before: float, *, dry_run: bool) -> list[Removed]:
+    if not isinstance(storage, LeavesTemporaries):
+        return []
+    old = [each for each in storage.abandoned() if each.modified <= before]
+    swept = old if dry_run else storage.sweep(old)
+    return [Removed(each.path, each.size_bytes, is_temporary=True) for each in swept]

@@ -1,0 +1,363 @@
+"""Mending what verification recorded as damaged, from whatever place holds the same bytes. No source is believed unhashed."""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, select
+from sqlalchemy.orm import aliased
+
+from dam.core.system_params import Resource
+from dam.core.systems import system
+from dam.core.transaction import WorldTransaction, parts
+from dam.core.world import World
+from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
+from dam_fs.exceptions import NotAFileError
+from dam_fs.flow import chunks, to_its_end
+from dam_fs.hashing import Read, read_file, read_stream
+from dam_fs.intake import ChangedWhileReadError, NotRegularError
+from dam_fs.models import (
+    DamagedDerived,
+    DerivedObjectComponent,
+    FileLocationComponent,
+    FilePropertiesComponent,
+    LocationCondition,
+    OriginalSourceInfoComponent,
+    StorageType,
+)
+from dam_fs.resources import FileOperationsResource
+from dam_fs.storage import Staged, Storage, own_paths
+
+PAGE = 4096  # damaged objects that one walk through the user's folders looks for
+TOGETHER = 1 << 28  # bytes that are written before they are published and recorded
+BATCH = 64
+
+Location = FileLocationComponent
+
+
+@dataclass
+class Damaged:
+    """One object that is to be mended. ``entity_id`` is missing where it was made of others; ``candidates`` are files that may
+    hold its bytes."""
+
+    key: str
+    entity_id: int | None = None
+    name: str | None = None
+    size: int | None = None
+    candidates: list[str] = field(default_factory=list)
+
+    def outcome(self, status: RepairStatus, size: int = 0, source: str | None = None) -> RepairOutcome:
+        return RepairOutcome(status, self.key, self.entity_id, self.name, size or self.size or 0, source)
+
+
+@dataclass
+class Mended:
+    """A copy of the right bytes, on its way into the store."""
+
+    damaged: Damaged
+    source: str
+    read: Read
+    staged: Staged | None = None  # a dry run has none
+
+
+@system(on_command=RepairCommand)
+async def repair(
+    cmd: RepairCommand, world: World, files: Resource[FileOperationsResource]
+) -> AsyncGenerator[RepairOutcome, None]:
+    """Objects of assets, derived objects, references; asks for no transaction, so that each batch commits by itself."""
+    for folder in cmd.folders:
+        if not os.path.isdir(folder):
+            raise NotAFileError(f"--from {folder!r} is no folder; name the one that holds copies of the files")
+    async with aclosing(Repair(cmd, world, await files.storage(world, create=False)).told()) as told:
+        async for outcome in told:
+            yield outcome
+
+
+class Repair:
+    """One run of ``RepairCommand``."""
+
+    def __init__(self, cmd: RepairCommand, world: World, storage: Storage) -> None:
+        self._cmd = cmd
+        self._world = world
+        self._storage = storage
+
+    async def told(self) -> AsyncGenerator[RepairOutcome, None]:
+        for pages, mend in (
+            (self._damaged_objects(), self._mend_objects),
+            (self._damaged_derived(), self._mend_derived),
+            (self._lost_references(), self._judge_references),
+        ):
+            async with aclosing(pages):
+                async for page in pages:
+                    for part in chunks(page, BATCH):
+                        if self._cmd.stop.is_set():
+                            return
+                        for outcome in await to_its_end(mend(part)):
+                            yield outcome
+
+    # -- objects of assets
+
+    async def _damaged_objects(self) -> AsyncGenerator[list[Damaged], None]:
+        last = 0
+        while rows := await self._damaged_rows(last):
+            last = rows[-1].id
+            found: dict[str, Damaged] = {}
+            for row in rows:
+                found.setdefault(row.key, Damaged(row.key, row.entity_id, row.name, row.size))
+            await self._name_references(list(found.values()))
+            await asyncio.to_thread(self._search, list(found.values()))
+            yield list(found.values())
+
+    async def _damaged_rows(self, last: int) -> Sequence[Any]:
+        """Of each object its first name: with another one it would come again."""
+        properties, other = FilePropertiesComponent, aliased(Location)
+        in_store, is_damaged = (
+            Location.storage_type == StorageType.CAS,
+            Location.condition == LocationCondition.DAMAGED,
+        )
+        earlier = exists().where(
+            other.entity_id == Location.entity_id,
+            other.location_key == Location.location_key,
+            other.storage_type == StorageType.CAS,
+            other.condition == LocationCondition.DAMAGED,
+            other.id < Location.id,
+        )
+        query = (
+            select(
+                Location.id,
+                Location.entity_id,
+                Location.contextual_filename.label("name"),
+                Location.physical_path_or_key.label("key"),
+                properties.size_bytes.label("size"),
+            )
+            .outerjoin(properties, properties.entity_id == Location.entity_id)
+            .where(Location.id > last, in_store, is_damaged, ~earlier)
+            .order_by(Location.id)
+            .limit(PAGE)
+        )
+        async with self._world.reading() as session:
+            return (await session.execute(query)).all()
+
+    async def _name_references(self, damaged: Sequence[Damaged]) -> None:
+        """References to the same content, whatever is recorded of their condition: they are hashed."""
+        by_entity = {each.entity_id: each for each in damaged if each.entity_id is not None}
+        async with self._world.reading() as session:
+            for part in parts(sorted(by_entity)):
+                query = select(Location.entity_id, Location.physical_path_or_key).where(
+                    Location.entity_id.in_(part), Location.storage_type == StorageType.REFERENCE
+                )
+                for entity_id, path in await session.execute(query):
+                    by_entity[entity_id].candidates.append(path)
+
+    def _search(self, damaged: Sequence[Damaged]) -> None:
+        """Files of the user's folders that hash to what is wanted. Only those of a wanted length are read, unless some length is
+        not known."""
+        by_key = {each.key: each for each in damaged}
+        sizes = {each.size for each in damaged}
+        own = {os.path.realpath(path) for path in own_paths(self._storage)}
+        for path in _files_below(self._cmd.folders, own):
+            if self._cmd.stop.is_set():
+                return
+            with suppress(OSError, NotRegularError, ChangedWhileReadError):
+                if None not in sizes and os.stat(path).st_size not in sizes:
+                    continue
+                if wanted := by_key.get(read_file(path).digest):
+                    wanted.candidates.append(path)
+
+    async def _mend_objects(self, damaged: Sequence[Damaged]) -> list[RepairOutcome]:
+        outcomes = []
+        for part in _portions(damaged):
+            outcomes += await self._mend(part)
+        return outcomes
+
+    async def _mend(self, damaged: Sequence[Damaged]) -> list[RepairOutcome]:
+        whole: list[Damaged] = []
+        mended: list[Mended] = []
+        outcomes = []
+        try:
+            for each in damaged:
+                if await asyncio.to_thread(self._is_whole, each.key):
+                    whole.append(each)
+                    outcomes.append(each.outcome(RepairStatus.WHOLE))
+                elif found := await asyncio.to_thread(self._copy, each):
+                    mended.append(found)
+                    outcomes.append(each.outcome(RepairStatus.MENDED, found.read.size, found.source))
+                else:
+                    outcomes.append(each.outcome(RepairStatus.BEYOND))
+            if not self._cmd.dry_run:
+                await self._publish(mended)
+                await self._world.write(lambda t: _record_whole(t, [*whole, *(each.damaged for each in mended)]))
+        finally:
+            for new in mended:
+                if new.staged is not None:
+                    new.staged.abandon()
+        return outcomes
+
+    def _is_whole(self, key: str) -> bool:
+        try:
+            with self._storage.open(key) as stream:
+                return read_stream(stream).digest == key
+        except OSError:
+            return False
+
+    def _copy(self, damaged: Damaged) -> Mended | None:
+        """A staged copy from the first file that holds the bytes. It is hashed on the way, for it may have changed meanwhile."""
+        for path in damaged.candidates:
+            staged = None if self._cmd.dry_run else self._storage.stage()
+            try:
+                read = read_file(path, again=False, write=staged.write if staged else lambda _: None)
+                if read.digest == damaged.key:
+                    if staged:
+                        staged.close()
+                    return Mended(damaged, path, read, staged)
+            except (OSError, NotRegularError, ChangedWhileReadError):
+                pass
+            except BaseException:
+                if staged:
+                    staged.abandon()
+                raise
+            if staged:
+                staged.abandon()
+        return None
+
+    async def _publish(self, mended: Sequence[Mended]) -> None:
+        objects = [(each.damaged.key, each.staged) for each in mended if each.staged is not None]
+        if objects:
+            await asyncio.to_thread(self._storage.publish, objects, replacing=[key for key, _ in objects])
+
+    # -- derived objects
+
+    async def _damaged_derived(self) -> AsyncGenerator[list[Damaged], None]:
+        row, last = DamagedDerived, ""
+        while True:
+            async with self._world.reading() as session:
+                query = select(row.key).where(row.key > last).order_by(row.key).limit(PAGE)
+                keys = list(await session.scalars(query))
+            if not keys:
+                return
+            last = keys[-1]
+            yield [Damaged(key) for key in keys]
+
+    async def _mend_derived(self, damaged: Sequence[Damaged]) -> list[RepairOutcome]:
+        """They can be made again: rows about what is still damaged go, and their objects are nobody's then."""
+        whole = {each.key for each in damaged if await asyncio.to_thread(self._is_whole, each.key)}
+        if not self._cmd.dry_run:
+            gone = sorted({each.key for each in damaged} - whole)
+            classes = [cls for cls in self._world.components if issubclass(cls, DerivedObjectComponent)]
+
+            async def forget(transaction: WorldTransaction) -> None:
+                for cls in classes:
+                    owners = await transaction.session.scalars(
+                        select(cls.entity_id).where(cls.content_identifier.in_(gone))
+                    )
+                    ids = sorted(set(owners))
+                    await transaction.remove_components(cls, ids, cls.content_identifier.in_(gone))
+                judged = DamagedDerived.key.in_([each.key for each in damaged])
+                await transaction.session.execute(delete(DamagedDerived).where(judged))
+
+            await self._world.write(forget)
+        return [each.outcome(RepairStatus.WHOLE if each.key in whole else RepairStatus.DROPPED) for each in damaged]
+
+    # -- references
+
+    async def _lost_references(self) -> AsyncGenerator[list[Any], None]:
+        """Lost ones, and whether the store holds the same bytes."""
+        last, other = 0, aliased(Location)
+        stored = exists().where(
+            other.entity_id == Location.entity_id,
+            other.storage_type == StorageType.CAS,
+            other.condition == LocationCondition.OK,
+        )
+        while True:
+            query = (
+                select(Location, stored.label("stored"))
+                .where(
+                    and_(Location.id > last, Location.storage_type == StorageType.REFERENCE),
+                    Location.condition == LocationCondition.LOST,
+                )
+                .order_by(Location.id)
+                .limit(PAGE)
+            )
+            async with self._world.reading() as session:
+                rows = list((await session.execute(query)).all())
+            if not rows:
+                return
+            last = rows[-1][0].id
+            yield rows
+
+    async def _judge_references(self, lost: Sequence[Any]) -> list[RepairOutcome]:
+        """What its path holds is the user's, and stays. Where that is the right content again, the reference is whole again."""
+        found = [(location, stored, await asyncio.to_thread(_held, location)) for location, stored in lost]
+        if whole := [(location, read) for location, _, read in found if read is not None]:
+
+            async def write(transaction: WorldTransaction) -> None:
+                ids = [location.id for location, _ in whole]
+                await transaction.update_components(Location, Location.id.in_(ids), condition=LocationCondition.OK)
+                for location, read in whole:
+                    source = OriginalSourceInfoComponent.of(location.physical_path_or_key, read.size, read.mtime_ns)
+                    transaction.add(location.entity_id, source)
+
+            if not self._cmd.dry_run:
+                await self._world.write(write)
+        return [_of_reference(*each) for each in found]
+
+
+def _of_reference(location: FileLocationComponent, stored: bool, read: Read | None) -> RepairOutcome:
+    status = RepairStatus.WHOLE if read else RepairStatus.LOST if stored else RepairStatus.BEYOND
+    path, size = location.physical_path_or_key, read.size if read else 0
+    return RepairOutcome(status, path, location.entity_id, location.contextual_filename, size)
+
+
+def _held(location: FileLocationComponent) -> Read | None:
+    with suppress(OSError, NotRegularError, ChangedWhileReadError):
+        read = read_file(location.physical_path_or_key)
+        return read if read.digest == location.content_identifier else None
+    return None
+
+
+async def _record_whole(transaction: WorldTransaction, damaged: Sequence[Damaged]) -> None:
+    now = datetime.now(UTC)
+    for part in parts([each for each in damaged if each.entity_id is not None]):
+        ids, keys = sorted({each.entity_id or 0 for each in part}), sorted({each.key for each in part})
+        affected = Location.entity_id.in_(ids), Location.physical_path_or_key.in_(keys)
+        in_store = Location.storage_type == StorageType.CAS
+        await transaction.update_components(
+            Location, *affected, in_store, condition=LocationCondition.OK, verified_at=now
+        )
+
+
+def _portions(damaged: Sequence[Damaged]) -> Iterator[list[Damaged]]:
+    """So many that their copies are not too much to lose."""
+    portion: list[Damaged] = []
+    size = 0
+    for each in damaged:
+        portion.append(each)
+        size += each.size or TOGETHER
+        if size >= TOGETHER:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _files_below(folders: Sequence[str], own: set[str]) -> Iterator[str]:
+    """Regular files, also those of other stores; links are not followed, and nothing of this world's own store is a source."""
+    pending = [os.path.abspath(folder) for folder in reversed(folders)]
+    while pending:
+        folder = pending.pop()
+        if os.path.realpath(folder) in own:
+            continue
+        with suppress(OSError), os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+            for entry in entries:
+                with suppress(OSError):
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    if stat.S_ISREG(mode):
+                        yield entry.path
+                    elif stat.S_ISDIR(mode):
+                        pending.append(entry.path)
