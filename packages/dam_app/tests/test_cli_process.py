@@ -372,6 +372,40 @@ def test_stores_and_databases_that_are_gone_or_old(pictures: Path, database: Pat
     assert "restore the database from a backup" in lost.stderr
 
 
+def test_damage_is_found_mended_and_told_by_exit_codes(pictures: Path, database: Path) -> None:
+    dam("add-asset", "-r", str(pictures))
+    assert dam("verify").returncode == 0
+    objects = sorted((database.parent / "default-store" / "objects").glob("*/*"))
+    objects[0].chmod(0o600)
+    objects[0].write_text("xxx")
+    objects[1].unlink()
+    assert dam("verify", "--time-limit", "0").returncode == 101
+    found = dam("verify", "--json")
+    assert found.returncode == 5
+    assert {(item["status"], item["place"]) for item in lines(found) if item["type"] == "item"} == {
+        ("damaged", objects[0].name),
+        ("missing", objects[1].name),
+    }
+    assert dam("repair").returncode == 5
+    mended = dam("repair", "--from", str(pictures))
+    assert (mended.returncode, mended.stdout.count("mended\t")) == (0, 2)
+    assert dam("verify", "--subset", "1/2").returncode == dam("verify", "--subset", "2/2").returncode == 0
+    stray = objects[0].with_name(objects[0].name[:2] + "0" * 62)
+    stray.write_text("left over")
+    assert dam("verify").returncode == 0
+    assert dam("gc").stdout == ""
+    assert dam("gc", "--grace", "0").stdout == f"unknown\t9\t{stray.name}\n"
+    for mistake in (
+        ["verify", "--subset", "4/3"],
+        ["verify", "--sample", "5"],
+        ["verify", "--sample", "5%", "--subset", "1/2"],
+        ["verify", "--time-limit", "soon"],
+        ["gc", "--grace", "1"],
+        ["repair", "--from", "nowhere"],
+    ):
+        assert dam(*mistake).returncode == 2
+
+
 def test_setting_up_twice_says_what_was_new(home: Path) -> None:
     first, second = dam("setup-db"), dam("setup-db")
     lines = first.stdout.splitlines()

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from sqlalchemy import delete, text
 
 from dam_fs import unknown
@@ -21,6 +20,8 @@ from dam_test_utils.fixtures import create_tables
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    import pytest
 
     from dam.core.transaction import WorldTransaction
     from dam.core.world import World
@@ -42,8 +43,8 @@ async def add(world: World, *paths: Path) -> list[int]:
 
 
 async def collect(world: World, grace: float = 0, **options: Any) -> list[tuple[str, int]]:
-    told = [event async for event in world.dispatch_command(GcCommand(grace, **options))]
-    assert all(isinstance(event, Removed) for event in told)
+    events = world.dispatch_command(GcCommand(grace, **options))
+    told = [event async for event in events if isinstance(event, Removed)]
     return [(event.place, event.size_bytes) for event in told]
 
 
@@ -146,7 +147,8 @@ async def test_many_are_removed_in_batches_and_compared_in_parts(
     command, first = GcCommand(0), []
     async for event in world.dispatch_command(command):
         command.stop.set()
-        first.append(event.place)
+        if isinstance(event, Removed):
+            first.append(event.place)
     assert 0 < len(first) <= 4
     rest = [place for place, _ in await collect(world)]
     assert sorted(first + rest) == sorted(map(key_of, stray))
@@ -223,7 +225,7 @@ async def test_the_proof_is_of_the_moment_of_the_removal(
     removing = LocalStorage.remove
     at_removal: list[bool] = []
     in_transaction: list[WorldTransaction] = []
-    proving = gc_systems.still_unknown
+    proving = unknown.still_unknown
 
     async def noting(transaction: WorldTransaction, objects: Sequence[StoredObject]) -> list[StoredObject]:
         in_transaction.append(transaction)
@@ -254,7 +256,8 @@ async def test_temporaries_of_dead_processes_go_and_those_of_living_ones_stay(wo
     try:
         kept = living.stdout.readline().strip()
         # whoever starts to write sweeps: what is abandoned now died after that
-        dead = subprocess.run([sys.executable, "-c", script, root, "dies"], capture_output=True, text=True, check=False)
+        dies = [sys.executable, "-c", script, root, "dies"]
+        dead = await asyncio.to_thread(subprocess.run, dies, capture_output=True, text=True, check=False)
         abandoned = os.path.dirname(dead.stdout.strip())
         Path(root, "dam-store.json.0123abcd").write_text("{}")
         assert await collect(world, grace=3600) == []

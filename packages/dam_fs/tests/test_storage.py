@@ -351,3 +351,14 @@ def test_a_store_is_empty_until_its_first_object(storage: LocalStorage, tmp_path
     assert storage.is_empty()
     put(storage, b"first")
     assert not storage.is_empty()
+
+
+def test_what_only_has_the_name_of_an_object_is_none(storage: LocalStorage) -> None:
+    (key,) = put(storage, b"an object")
+    folder = f"{storage.root}/objects/{key[:2]}"
+    os.mkdir(f"{folder}/{key[:2]}{'0' * 62}")
+    os.symlink(key, f"{folder}/{key[:2]}{'1' * 62}")
+    free = next(name for name in ("00", "01") if name != key[:2])
+    with open(f"{storage.root}/objects/{free}", "w") as file:
+        file.write("no folder")
+    assert [found.key for found in storage.objects()] == [key]

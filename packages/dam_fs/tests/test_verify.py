@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pytest
 from sqlalchemy import delete, select, update
 
-from dam_fs import mounts
+from dam_fs import hashing, mounts
 from dam_fs.commands import (
     AddAssetsCommand,
     AssetOutcome,
@@ -339,7 +339,7 @@ async def test_a_file_that_changes_while_it_is_read_is_not_damaged(
 ) -> None:
     (path,) = write(tree, a=b"before")
     await add(world, path, copy=False)
-    reading = verify_systems.read_file
+    reading = hashing.read_file
 
     def growing(name: str, **options: Any) -> Any:
         def write(_: bytes) -> None:

@@ -25,13 +25,16 @@ from dam_app.commands import (
     find_similar_images,
     ls,
     plugins,
+    repair,
     reprocess,
     setup_db,
     show,
     thumbnail,
     trash,
+    verify,
     worlds,
 )
+from dam_app.commands import gc as gc_command
 from dam_app.context import INTERRUPTED, Globals, guarded
 from dam_app.output import Output, safe
 from dam_app.verbs import conflict, verbs
@@ -147,6 +150,9 @@ for module in (
     reprocess,
     thumbnail,
     trash,
+    verify,
+    repair,
+    gc_command,
     worlds,
     plugins,
     config,

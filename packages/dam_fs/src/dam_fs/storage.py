@@ -258,10 +258,13 @@ class LocalStorage:
 
     def objects(self) -> Iterator[StoredObject]:
         for folder in _entries(self._objects):
-            for entry in _entries(folder.path) if _FOLDER.fullmatch(folder.name) else ():
+            is_ours = _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
+            for entry in _entries(folder.path) if is_ours else ():
                 if _KEY.fullmatch(entry.name) and entry.name.startswith(folder.name):
                     with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                         found = entry.stat(follow_symlinks=False)
+                        if not stat.S_ISREG(found.st_mode):
+                            continue
                         yield StoredObject(entry.name, found.st_size, found.st_ctime)
 
     def remove(self, keys: Iterable[str]) -> None:

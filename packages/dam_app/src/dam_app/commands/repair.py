@@ -1,0 +1,48 @@
+"""``dam-cli repair``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dam_app.application import Command
+from dam_app.context import Globals, JsonOption, in_world
+from dam_app.output import Output
+
+if TYPE_CHECKING:
+    from dam.core.world import World
+
+
+def register(app: typer.Typer) -> None:
+    app.command("repair", cls=Command, epilog="Example: dam-cli repair --from /media/backup/store")(repair)
+
+
+def repair(
+    ctx: typer.Context,
+    folders: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="FOLDER", help="Look for copies in this folder as well; can be given again."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Say what could be mended and from where, and change nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Mend what 'verify' found damaged, from other places that hold the same bytes. What cannot be mended is listed each time."""
+
+    async def work(output: Output, world: "World") -> int:
+        from contextlib import aclosing
+
+        from dam_app.answers import answers
+        from dam_app.interrupts import Interrupts
+        from dam_app.upkeep import RepairReport
+        from dam_fs.commands import RepairCommand
+
+        command = RepairCommand(folders or (), dry_run=dry_run)
+        report = RepairReport(output, command.stop, dry_run=dry_run)
+        with Interrupts(command.stop, output):
+            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
+                async for event in events:
+                    report.take(event)
+        return report.finish()
+
+    in_world(Globals.of(ctx, json=json), work, changes=True)
