@@ -341,12 +341,12 @@ async def test_a_file_that_changes_while_it_is_read_is_not_damaged(
     await add(world, path, copy=False)
     reading = hashing.read_file
 
-    def growing(name: str, **options: Any) -> Any:
+    def growing(name: str, *, stop: Any) -> Any:
         def write(_: bytes) -> None:
             with open(name, "ab") as file:
                 file.write(b"more")
 
-        return reading(name, **options | {"write": write})
+        return reading(name, write=write, stop=stop)
 
     monkeypatch.setattr(verify_systems, "read_file", growing)
     assert findings(await verify(world)) == [("busy", str(path))]
