@@ -200,3 +200,42 @@ class GcCommand(BaseCommand[None, Removed]):
     grace: float = 3600
     dry_run: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ExportStatus(StrEnum):
+    """What became of one asset that was to be copied out."""
+
+    EXPORTED = "exported"  # it is there, under ``path``
+    KNOWN = "known"  # a file with its name and its content was there already
+    FAILED = "failed"  # no source of its content gives the right bytes, or the folder does not take its name
+
+
+@dataclass
+class AssetExported(BaseSystemEvent):
+    """What became of one asset, told once its file is on the disk. ``sidecar`` is where its components are, where they were
+    asked for."""
+
+    entity_id: int
+    status: ExportStatus
+    path: str | None = None
+    size_bytes: int = 0
+    sidecar: str | None = None
+    reason: str | None = None
+
+
+@dataclass
+class ExportCommand(BaseCommand[None, AssetExported]):
+    """Copies the content of assets into a folder under their original names; yields an ``AssetExported`` for each.
+
+    ``entity_ids`` are all that listings show unless given. Content is hashed while it is written, and gets its name only where
+    the hash is right. No file is ever replaced: a name that other content has is avoided, and the same content is left as it is,
+    so that running it again continues. ``protected`` paths are never written to. Setting ``stop`` ends the work at the next
+    batch. Raises ``ExportError``.
+    """
+
+    entity_ids: Sequence[int] | None
+    folder: str
+    sidecar: bool = False
+    dry_run: bool = False
+    protected: Sequence[str] = ()
+    stop: asyncio.Event = field(default_factory=asyncio.Event)

@@ -38,3 +38,9 @@ class InvalidPatternError(DamError):
     """A pattern that says what to leave out is none; write it as in a .gitignore."""
 
     code = "DAM506"
+
+
+class ExportError(DamError):
+    """Nothing can be written to that folder; choose another, or see to what the message says and run the command again."""
+
+    code = "DAM520"

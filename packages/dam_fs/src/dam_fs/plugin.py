@@ -7,6 +7,7 @@ from dam_fs.resources import FileOperationsResource, storage_of
 from dam_fs.settings import FsSettings, FsSettingsComponent
 from dam_fs.systems.content_systems import FileOpener
 from dam_fs.systems.disposal_systems import release_derived, release_files
+from dam_fs.systems.export_systems import export_assets
 from dam_fs.systems.gc_systems import collect
 from dam_fs.systems.ingest_systems import add_assets
 from dam_fs.systems.repair_systems import repair
@@ -36,5 +37,5 @@ class FsPlugin(Plugin):
         world.register_transfer(models.DerivedObjectComponent, transfer_derived, essential=False)
         world.register_release(models.FileLocationComponent, release_files)
         world.register_release(models.DerivedObjectComponent, release_derived)
-        for each in (add_assets, verify, repair, collect):
+        for each in (add_assets, export_assets, verify, repair, collect):
             world.register_system(each)

@@ -1,7 +1,6 @@
 """Where objects are kept: the protocol that every storage follows, and the local folder."""
 
 import contextlib
-import ctypes
 import errno
 import json
 import os
@@ -17,6 +16,9 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from dam.core.durable import flush as _flush
+from dam.core.durable import flush_folder as _flush_folder
+from dam.core.durable import sync_file_system as _sync_file_system
 from dam_fs.exceptions import StorageError
 
 if TYPE_CHECKING:
@@ -449,42 +451,6 @@ def _weighed(path: str) -> Abandoned:
             size += found.st_size if stat.S_ISREG(found.st_mode) else 0
             modified = max(modified, found.st_ctime)
     return Abandoned(path, size, modified)
-
-
-def _flush(fd: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there stops at the drive's own cache
-    else:
-        os.fsync(fd)
-
-
-def _flush_folder(folder: str) -> None:
-    if sys.platform == "win32":
-        return  # Windows has no such call; NTFS journals names
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        _flush(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_file_system(folder: str) -> bool:
-    """One flush for everything on the folder's file system; ``False`` where there is no such call."""
-    if sys.platform != "linux":
-        return False
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        return False
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        if syncfs(fd):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
-    finally:
-        os.close(fd)
-    return True
 
 
 def _move(source: str, target: str) -> None:
