@@ -18,8 +18,10 @@ from typer.exceptions import TyperException
 from dam_app.application import Group, UsageError
 from dam_app.commands import (
     add_asset,
+    backup,
     config,
     db,
+    export,
     failures,
     find_file_by_hash,
     find_similar_images,
@@ -153,11 +155,13 @@ for module in (
     verify,
     repair,
     gc_command,
+    export,
     worlds,
     plugins,
     config,
     setup_db,
     db,
+    backup,
 ):
     module.register(app)
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from dam_app.exits import Exit
 from dam_app.output import Output, human_size, path_fields, safe
@@ -38,8 +39,10 @@ class ExportReport:
         self._bytes = 0
         self._began = self._told = time.monotonic()
 
-    def take(self, event: AssetExported) -> None:
+    def take(self, event: Any) -> None:
         """One event of the command."""
+        if not isinstance(event, AssetExported):
+            return
         self._counts[event.status.value] += 1
         self._bytes += event.size_bytes if event.status is ExportStatus.EXPORTED else 0
         if self._output.json or not sys.stdout.isatty():

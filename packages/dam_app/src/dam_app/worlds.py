@@ -52,6 +52,19 @@ async def opened(
         await close_world(world)
 
 
+@asynccontextmanager
+async def unopened(configuration: Configuration, name: str) -> AsyncIterator[World]:
+    """A configured world, whatever its database and its store are like, and where there is none; the database's folder is there.
+    Closed on leaving."""
+    world = await built(configuration, name)
+    try:
+        if (file := database_file(world.config.database_url)) is not None:
+            _make_folder(os.path.dirname(os.path.abspath(file)), str(configuration.home), world.name)
+        yield world
+    finally:
+        await close_world(world)
+
+
 async def built(configuration: Configuration, name: str) -> World:
     """A configured or stored world, with nothing opened yet."""
     if name in configuration.names:

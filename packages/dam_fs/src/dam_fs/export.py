@@ -147,8 +147,8 @@ class ExportFolder:
 
 
 class Names:
-    """The names that a folder has, and what they stand for. Each file is looked at once, and hashed once at most, where its length says
-    that it may be wanted."""
+    """The names that a folder has, and what they stand for. A file is hashed once at most, where its length says that it may be
+    wanted."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

@@ -63,6 +63,10 @@ class FileOperationsResource:
         found = self._storage.read_id()
         return None if found is None or self._storage.is_empty() else found
 
+    def read_id(self) -> str | None:
+        """The id of the store that is there, whatever the database says. Raises ``StorageError``."""
+        return self._storage.read_id()
+
     def open(self, key: str) -> BinaryIO:
         """An object's bytes. Raises ``FileNotFoundError``."""
         return self._storage.open(key)

@@ -65,8 +65,8 @@ def sync_file_system(folder: str) -> bool:
 
 
 def move_new(source: str, target: str) -> None:
-    """Gives a file another name on the same file system. Raises ``FileExistsError`` where the name is taken, by whatever: nobody's
-    file is replaced, not even one that came a moment ago."""
+    """Gives a file another name on the same file system. Raises ``FileExistsError`` where the name is taken, by whatever: nothing
+    is replaced, not even what came a moment ago."""
     if IS_WINDOWS:
         os.rename(source, target)
         return

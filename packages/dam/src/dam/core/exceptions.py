@@ -202,6 +202,12 @@ class RevisionError(DamError):
     code = "DAM306"
 
 
+class BackupError(DamError):
+    """A backup cannot be made, or not be restored; nothing was changed, and the message says how to go on."""
+
+    code = "DAM320"
+
+
 class SettingsError(DamError):
     """A setting is wrong; the message names the file, the table, the key, the value and what is allowed."""
 

@@ -93,21 +93,23 @@ class SchemaState:
 async def schema_states(engine: AsyncEngine, trees: Iterable[RevisionTree]) -> list[SchemaState]:
     """Reads the version tables; two statements, whatever the number of plugins."""
     async with reading(engine).connect() as connection:
-        return await connection.run_sync(_states, list(trees))
+        return await connection.run_sync(states_in, list(trees))
 
 
 async def is_blank(engine: AsyncEngine) -> bool:
     """Whether the database has no table at all. One with somebody else's tables is not new."""
     async with reading(engine).connect() as connection:
-        return not await connection.run_sync(_table_names)
+        return not await connection.run_sync(table_names)
 
 
-def _table_names(connection: Connection) -> set[str]:
+def table_names(connection: Connection) -> set[str]:
+    """All tables, whoever they belong to."""
     return set(connection.execute(backend_of(connection).table_names).scalars())
 
 
-def _states(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
-    names = _table_names(connection)
+def states_in(connection: Connection, trees: Sequence[RevisionTree]) -> list[SchemaState]:
+    """Where an open connection's database stands."""
+    names = table_names(connection)
     known = [tree for tree in trees if tree.version_table in names]
     union = " UNION ALL ".join(f"SELECT '{t.package}', version_num FROM {t.version_table}" for t in known)  # noqa: S608  our names
     current: dict[str, str] = {row[0]: row[1] for row in connection.execute(text(union))} if known else {}
@@ -131,7 +133,7 @@ def check_states(states: Sequence[SchemaState], world: str) -> None:
 async def upgrade(engine: AsyncEngine, trees: Iterable[RevisionTree], world: str) -> list[SchemaState]:
     """Brings every tree to its head, all in one transaction; returns where those stood that were not there yet."""
     trees = list(trees)
-    return await on_schema(engine, lambda connection: _upgrade(connection, trees, world))
+    return await on_schema(engine, lambda connection: upgrade_in(connection, trees, world))
 
 
 async def on_schema(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -159,9 +161,10 @@ async def _alone() -> AsyncIterator[None]:
         _alembic.release()
 
 
-def _upgrade(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
+def upgrade_in(connection: Connection, trees: Sequence[RevisionTree], world: str) -> list[SchemaState]:
+    """The same on an open transaction that may change the schema."""
     backend_of(connection).lock(connection, "dam migrations")
-    states = _states(connection, trees)
+    states = states_in(connection, trees)
     if newer := [state for state in states if state.is_too_new]:
         check_states(newer, world)
     behind = [state for state in states if not state.is_current]

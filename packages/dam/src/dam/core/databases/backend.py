@@ -70,6 +70,14 @@ class Backend(Protocol):
         ``shared`` do not wait for each other."""
         ...
 
+    def last_id(self, connection: Connection, table: str, column: str) -> int | None:
+        """The highest number that the database has given to a row, deleted ones included; ``None`` where it does not number that
+        table, or goes by the rows that are there."""
+        return None
+
+    def continue_ids(self, connection: Connection, table: str, column: str, last: int) -> None:
+        """Numbers go on after ``last``, for rows were written with numbers of their own."""
+
     def is_data_at_fault(self, error: DBAPIError) -> bool:
         """Whether a value cannot be stored, so that it would be the same the next time."""
         ...

@@ -68,6 +68,19 @@ class PostgresBackend(Backend):
         how = "_shared" if shared else ""
         connection.execute(text(f"SELECT pg_advisory_xact_lock{how}(hashtext(:name))"), {"name": name})
 
+    def last_id(self, connection: Connection, table: str, column: str) -> int | None:
+        sequence = _sequence(connection, table, column)
+        if sequence is None:
+            return None
+        query = text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608  quoted by the server
+        return int(connection.execute(query).scalar_one())
+
+    def continue_ids(self, connection: Connection, table: str, column: str, last: int) -> None:
+        sequence = _sequence(connection, table, column)
+        if sequence is not None:
+            named = {"sequence": sequence, "last": max(last, 1), "called": last > 0}
+            connection.execute(text("SELECT setval(CAST(:sequence AS regclass), :last, :called)"), named)
+
     def is_data_at_fault(self, error: DBAPIError) -> bool:
         # Of what no column of that type can hold asyncpg says so itself, before anything is sent; the server refuses what is too
         # long for an index. SQLAlchemy has no class for either.
@@ -88,6 +101,13 @@ def _without_length(kind: TypeEngine[Any]) -> TypeEngine[Any]:
         kind = kind.copy()
         kind.length = None
     return kind
+
+
+def _sequence(connection: Connection, table: str, column: str) -> str | None:
+    quoted = connection.dialect.identifier_preparer.quote_identifier(table)
+    query = text("SELECT pg_get_serial_sequence(:table, :column)")
+    found: str | None = connection.execute(query, {"table": quoted, "column": column}).scalar()
+    return found
 
 
 def _begin(writing: Writing, connection: Any) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -62,11 +63,44 @@ class SqliteBackend(Backend):
     def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Nothing: there is one writer."""
 
+    def last_id(self, connection: Connection, table: str, column: str) -> int | None:
+        if not _counts_on(connection, table):
+            return None
+        found = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table})
+        return found.scalar() or 0
+
+    def continue_ids(self, connection: Connection, table: str, column: str, last: int) -> None:
+        if _counts_on(connection, table):
+            named = {"table": table, "last": last}
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), named)
+            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"), named)
+
     def is_data_at_fault(self, error: DBAPIError) -> bool:
         return isinstance(error, (DataError, IntegrityError, InterfaceError, ProgrammingError))
 
 
 BACKEND = SqliteBackend()
+
+
+async def snapshot(file: str, target: str) -> None:
+    """Copies what is committed now to a new file, while others go on writing. Raises ``sqlite3.Error``."""
+    connection = sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False)
+    copying = asyncio.ensure_future(asyncio.to_thread(connection.execute, "VACUUM INTO ?", [target]))
+    try:
+        await asyncio.shield(copying)
+    except asyncio.CancelledError:
+        connection.interrupt()
+        await asyncio.wait([copying])
+        copying.exception()  # retrieved, or it would be called lost
+        raise
+    finally:
+        connection.close()
+
+
+def _counts_on(connection: Connection, table: str) -> bool:
+    """Whether the table gives no number twice, not even after a deletion; SQLite remembers the last one of such tables alone."""
+    query = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
+    return "AUTOINCREMENT" in (connection.execute(query, {"table": table}).scalar() or "").upper()
 
 
 class _Connection(sqlite3.Connection):
