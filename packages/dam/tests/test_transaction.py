@@ -676,7 +676,9 @@ async def test_no_keys_are_no_entities(world: World) -> None:
 
 async def test_a_component_without_one_unique_column_cannot_identify(world: World) -> None:
     async with world.transaction() as transaction:
-        with pytest.raises(ComponentDefinitionError, match="Colour cannot identify entities: it needs exactly one unique column"):
+        with pytest.raises(
+            ComponentDefinitionError, match="Colour cannot identify entities: it needs exactly one unique column"
+        ):
             await transaction.identify([Colour(name="red")])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, text
 from dam_fs import unknown
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, Removed
 from dam_fs.models import DerivedObjectComponent, FileLocationComponent
-from dam_fs.resources import FileOperationsResource
+from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.storage import LocalStorage
 from dam_fs.systems import gc_systems
 from dam_test_utils.fixtures import create_tables
@@ -188,7 +188,7 @@ async def test_who_adds_and_who_removes_wait_for_each_other(
     async def adding() -> None:
         async with other.transaction() as transaction:
             await transaction.session.connection()
-            await transaction.lock(unknown.STORE_LOCK, shared=True)
+            await transaction.lock(STORE_LOCK, shared=True)
             holds.set()
             await asked.wait()
             for _ in range(20):  # the other side may come as far as it can
@@ -237,7 +237,7 @@ async def test_the_proof_is_of_the_moment_of_the_removal(
 
     monkeypatch.setattr(gc_systems, "still_unknown", noting)
     monkeypatch.setattr(LocalStorage, "remove", remove)
-    assert await collect(world) == [(key_of(b"one"), 3)]
+    assert await collect(world, named=True) == [(key_of(b"one"), 3)]
     assert at_removal == [True]
 
 

@@ -2,19 +2,19 @@
 
 import re
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?[smhd])+", re.ASCII)
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?[smhdw])+", re.ASCII)
 _SUBSET = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
 
 
 def duration(text: str) -> float:
-    """Seconds of ``90s``, ``30m``, ``2h``, ``1h30m``, ``7d``; ``0`` needs no unit. Raises ``ValueError``."""
+    """Seconds of ``90s``, ``30m``, ``2h``, ``1h30m``, ``7d``, ``4w``; ``0`` needs no unit. Raises ``ValueError``."""
     if text == "0":
         return 0
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; write a number with s, m, h or d after it: 90s, 30m, 2h, 1h30m")
-    return sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[smhd]", text))
+        raise ValueError(f"{text!r} is no duration; write a number with s, m, h, d or w after it: 90s, 30m, 2h, 1h30m")
+    return sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[smhdw]", text))
 
 
 def subset(text: str) -> tuple[int, int]:

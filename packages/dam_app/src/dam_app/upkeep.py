@@ -184,17 +184,19 @@ class GcReport:
         self._output = output
         self._stop = stop
         self._dry_run = dry_run
-        self._objects = self._temporaries = self._bytes = 0
+        self._objects = self._temporaries = self._spared = self._bytes = 0
         self._began = time.monotonic()
 
     def take(self, event: Any) -> None:
         """One event of the command."""
         if not isinstance(event, Removed):
             return
-        self._objects += not event.is_temporary
-        self._temporaries += event.is_temporary
-        self._bytes += event.size_bytes
-        status = "temporary" if event.is_temporary else "unknown"
+        self._spared += event.is_spared
+        if not event.is_spared:
+            self._objects += not event.is_temporary
+            self._temporaries += event.is_temporary
+            self._bytes += event.size_bytes
+        status = "temporary" if event.is_temporary else "spared" if event.is_spared else "unknown"
         record = {"status": status, **path_fields(event.place, "place"), "size_bytes": event.size_bytes}
         if self._dry_run:
             record["dry_run"] = True
@@ -205,7 +207,18 @@ class GcReport:
         seconds, stopped = time.monotonic() - self._began, self._stop.is_set()
         what = f"{self._objects} unknown objects and {self._temporaries} abandoned temporaries"
         line = f"{'would be removed' if self._dry_run else 'removed'}: {what} ({human_size(self._bytes)} in {seconds:.1f} s)"
-        counts = {"objects": self._objects, "temporaries": self._temporaries, "size_bytes": self._bytes}
+        if self._spared:
+            self._output.warning(
+                f"{self._spared} objects that the database does not know were added as files, say the store's receipts, and are "
+                "left alone: if the database is older than the store, 'dam-cli repair --from-store' brings them back; to remove "
+                "them, add --named"
+            )
+        counts = {
+            "objects": self._objects,
+            "temporaries": self._temporaries,
+            "spared": self._spared,
+            "size_bytes": self._bytes,
+        }
         record = {**counts, "seconds": round(seconds, 3), "dry_run": self._dry_run, "interrupted": stopped}
         self._output.summary(record, line)
         if stopped:

@@ -38,15 +38,22 @@ async def open_world(
 
 @asynccontextmanager
 async def opened(
-    configuration: Configuration, name: str, *, say: Say = lambda _: None, setup: bool = False, create: bool = True
+    configuration: Configuration,
+    name: str,
+    *,
+    say: Say = lambda _: None,
+    setup: bool = False,
+    create: bool = True,
+    orphaned: bool = False,
 ) -> AsyncIterator[World]:
     """The same for a configuration at hand. With ``setup`` an old schema is not refused, for the caller will upgrade it; unless
-    it may ``create`` one, an embedded database that is not there is an error."""
+    it may ``create`` one, an embedded database that is not there is an error. A store whose database is gone is refused unless it
+    may be ``orphaned``."""
     world = await built(configuration, name)
     try:
         if not create:
             _require_database(world)
-        await _prepare(world, say, str(configuration.home), setup=setup)
+        await _prepare(world, say, str(configuration.home), setup=setup, orphaned=orphaned)
         yield world
     finally:
         await close_world(world)
@@ -135,10 +142,11 @@ def build(description: WorldDescription) -> World:
     return create_world_from_components(description.components, plugins=plugins, base=description.base)
 
 
-async def _prepare(world: World, say: Say, home: str, *, setup: bool) -> None:
+async def _prepare(world: World, say: Say, home: str, *, setup: bool, orphaned: bool) -> None:
     file = database_file(world.config.database_url)
     if file is not None and not (os.path.exists(file) and os.path.getsize(file)):
-        await refuse_orphaned_store(world, file)
+        if not orphaned:
+            await refuse_orphaned_store(world, file)
         _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
     if setup:
         return

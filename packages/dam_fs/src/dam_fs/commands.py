@@ -64,6 +64,18 @@ class AddAssetsCommand(BaseCommand[None, AssetOutcome | FilesCounted]):
 
 
 @dataclass
+class RebuildCommand(BaseCommand[None, AssetOutcome]):
+    """Makes a world's database again from its store: every object is read and becomes an asset, with the names and places that
+    the store's receipts say; references come back as well. What the database knows already stays as it is.
+
+    Nothing of what people or analyzers said comes back, for that was in the database alone. Setting ``stop`` ends the work at the
+    next batch; dispatching it again continues.
+    """
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class AssetsAddedEvent(Event):
     """New assets are committed. A listener that must not miss one uses a marker instead."""
 
@@ -183,21 +195,25 @@ class RepairCommand(BaseCommand[None, RepairOutcome]):
 
 @dataclass
 class Removed(BaseSystemEvent):
-    """An object that no row knows, or what a dead process left behind, is removed; in a dry run it would be."""
+    """An object that no row knows, or what a dead process left behind, is removed; in a dry run it would be. One that is spared
+    was somebody's file by what the store's receipts say."""
 
     place: str
     size_bytes: int
     is_temporary: bool = False
+    is_spared: bool = False
 
 
 @dataclass
 class GcCommand(BaseCommand[None, Removed]):
     """Removes objects that no row knows, and abandoned temporaries, if they are older than ``grace`` seconds.
 
-    Nothing but what has a name of the store's own is looked at. Setting ``stop`` ends the work at the next batch.
+    Nothing but what has a name of the store's own is looked at. What the store's receipts name as somebody's file is spared
+    unless ``named``: the database may have forgotten it. Setting ``stop`` ends the work at the next batch.
     """
 
     grace: float = 3600
+    named: bool = False
     dry_run: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -10,8 +10,9 @@ from dam_fs.systems.disposal_systems import release_derived, release_files
 from dam_fs.systems.export_systems import export_assets
 from dam_fs.systems.gc_systems import collect
 from dam_fs.systems.ingest_systems import add_assets
+from dam_fs.systems.rebuild_systems import rebuild
 from dam_fs.systems.repair_systems import repair
-from dam_fs.systems.transfer_systems import transfer_derived, transfer_files
+from dam_fs.systems.transfer_systems import files_are_there, transfer_derived, transfer_files
 from dam_fs.systems.verify_systems import verify
 
 
@@ -33,9 +34,9 @@ class FsPlugin(Plugin):
         files = FileOperationsResource(storage_of(world.settings_of(FsSettings), world.config))
         world.add_resource(files)
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
-        world.register_transfer(models.FileLocationComponent, transfer_files)
+        world.register_transfer(models.FileLocationComponent, transfer_files, is_there=files_are_there)
         world.register_transfer(models.DerivedObjectComponent, transfer_derived, essential=False)
         world.register_release(models.FileLocationComponent, release_files)
         world.register_release(models.DerivedObjectComponent, release_derived)
-        for each in (add_assets, export_assets, verify, repair, collect):
+        for each in (add_assets, export_assets, verify, repair, collect, rebuild):
             world.register_system(each)

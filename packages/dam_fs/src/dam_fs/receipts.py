@@ -5,7 +5,7 @@ committed, and one may tell of something that never was.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -55,6 +55,18 @@ _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Receipt)
 def lines_of(receipts: Iterable[Receipt]) -> bytes:
     """What is appended in one piece. It begins with a line end: what a power loss has torn before it stays a line of its own."""
     return b"".join([b"\n", *(receipt.line() + b"\n" for receipt in receipts)])
+
+
+def named_in(parts: Iterable[bytes], keys: Collection[str]) -> set[str]:
+    """Those of the keys that were copied into the store as somebody's file, and were not deleted since."""
+    named: set[str] = set()
+    for receipt in receipts_in(parts):
+        if receipt.sha256 in keys and receipt.copied and not receipt.derived:
+            if receipt.deleted:
+                named.discard(receipt.sha256)
+            else:
+                named.add(receipt.sha256)
+    return named
 
 
 def receipts_in(parts: Iterable[bytes]) -> Iterator[Receipt]:

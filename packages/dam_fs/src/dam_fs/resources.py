@@ -50,6 +50,23 @@ class FileOperationsResource:
             self._checked = False
         await self.storage(world, create=False)
 
+    async def adopted(self, world: World) -> Storage:
+        """The store that is found, which the database takes for its own where it knows of none. Raises ``StoreMissingError`` or
+        ``StoreMismatchError``."""
+        async with world.reading() as session:
+            expected = await session.scalar(select(Store.store_id))
+        if expected is None:
+            found = await asyncio.to_thread(self._storage.read_id)
+            if found is None:
+                raise StoreMissingError(
+                    f"world {world.name!r}: there is no store at {self.root}; mount its disk, or correct storage_path"
+                )
+            async with world.transaction() as transaction:
+                row = {"slot": "main", "store_id": found, "location": self.root}
+                insert = backend_of(world.engine).insert(Store.__table__)
+                await transaction.session.execute(insert.values(row).on_conflict_do_nothing())
+        return await self.storage(world, create=False)
+
     async def put(self, world: World, content: bytes) -> str:
         """Stores bytes that are at hand, and returns their key; when it returns they survive a power loss.
 

@@ -29,6 +29,7 @@ from dam.models.origin import OriginComponent, WorldIdentity
 from dam.system_events.copying import CopyStatus, EntityCopied, LinksCopied
 
 BATCH = 256
+TRIES = 8
 
 Row = dict[str, Any]
 Rows = dict[type[Component], dict[int, list[Row]]]
@@ -101,6 +102,10 @@ class Plan:
         else:
             status = CopyStatus.UPDATED if any(self.rows.values()) else CopyStatus.KNOWN
         return EntityCopied(self.source_id, owner or self.owner, status, self.reason)
+
+
+class GoneError(Exception):
+    """What was brought into the target was removed there before rows could speak of it."""
 
 
 class Copying:
@@ -378,22 +383,19 @@ class Copying:
     async def _transfer(self, plans: Sequence[Plan]) -> None:
         """Brings what rows speak of; what cannot come along is left out, and where it is essential the entity with it."""
         for cls in self._facts:
-            chosen = next(
-                (self._target.transfers[base] for base in cls.__mro__ if base in self._target.transfers), None
-            )
+            rule = self._target.transfer_of(cls)
             pairs = [(plan, i) for plan in plans if plan.reason is None for i in range(len(plan.rows.get(cls, [])))]
-            if chosen is None or not pairs:
+            if rule is None or not pairs:
                 continue
-            transfer, essential = chosen
             wanted = [plan.rows[cls][i] for plan, i in pairs]
             for (plan, i), brought in zip(
-                pairs, await transfer(self._source, self._target, wanted, self._cmd.stop), strict=True
+                pairs, await rule.transfer(self._source, self._target, wanted, self._cmd.stop), strict=True
             ):
                 if isinstance(brought, dict):
                     plan.rows[cls][i] = brought
                 elif brought is None:
                     plan.is_stopped = True
-                elif essential:
+                elif rule.essential:
                     plan.reason = brought
                 else:
                     plan.rows[cls][i] = {}
@@ -402,9 +404,20 @@ class Copying:
 
     async def _written(self, plans: Sequence[Plan]) -> list[EntityCopied]:
         """Writes them together; those that cannot be stored, or are not what they were when they are read again, fail alone."""
-        if not plans:
-            return []
-        return await in_halves(plans, self._write, _give_up, backend_of(self._target.engine))
+        told: list[EntityCopied] = []
+        for _ in range(TRIES):
+            if not plans:
+                return told
+            try:
+                return told + await in_halves(plans, self._write, _give_up, backend_of(self._target.engine))
+            except GoneError:
+                await self._transfer(plans)
+                told += [plan.told() for plan in plans if plan.reason is not None]
+                plans = [plan for plan in plans if plan.reason is None and not plan.is_stopped]
+        raise CopyError(
+            f"what is copied into world {self._target.name!r} is removed there before it is recorded, again and again; run it "
+            "when nothing removes objects"
+        )
 
     async def _write(self, plans: Sequence[Plan]) -> list[EntityCopied]:
         async def work(transaction: WorldTransaction) -> list[EntityCopied]:
@@ -413,6 +426,10 @@ class Copying:
             owners, created = await self._claimed(transaction, plans)
             await self._note_origins(transaction, plans, owners)
             written = await self._write_rows(transaction, plans, owners)
+            for cls, by_owner in written.items():
+                rule = self._target.transfer_of(cls)
+                if rule and rule.is_there and not await rule.is_there(transaction, list(_all(by_owner))):
+                    raise GoneError(cls.__name__)
             await transaction.flush()
             there = await rows_of(transaction.session, list(written), owners)
             for plan, owner, is_new in zip(plans, owners, created, strict=True):

@@ -30,6 +30,7 @@ from dam.core.migrations import RevisionTree, on_schema, states_in, table_names,
 from dam.core.world import World
 from dam.models.core.base_class import Base
 from dam.models.entity import Entity
+from dam.models.origin import WorldIdentity
 
 PREFIX = ".dam-restore-"
 CORE = f"dam{VERSIONS}"
@@ -58,6 +59,9 @@ async def restore(world: World, path: str, *, force: bool = False) -> Backup:
                 await asyncio.to_thread(_install, draft, os.path.abspath(file), force=force)
             else:
                 await on_schema(world.engine, partial(_load, draft, world, backup, force=force))
+        # What happened after the backup was made is forgotten, and ids may be given again: to other worlds it is another world.
+        async with world.engine.begin() as connection:
+            await connection.execute(delete(WorldIdentity))
     except OSError as e:
         raise BackupError(
             f"{path!r} cannot be restored to {file or parent}: {e.strerror}; see to that, and run it again"

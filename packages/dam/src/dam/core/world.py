@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -57,6 +58,18 @@ Transfer = Callable[
 """Brings what rows of the first world speak of into the second. For each row what is to be written there, or why it cannot come
 along; ``None`` where it was not tried because the event was set meanwhile."""
 
+StillThere = Callable[[WorldTransaction, Sequence[dict[str, Any]]], Awaitable[bool]]
+"""Whether all is there that rows speak of which a transaction writes."""
+
+
+@dataclass(frozen=True)
+class TransferRule:
+    """How what rows of a component speak of comes along."""
+
+    transfer: Transfer
+    essential: bool
+    is_there: StillThere | None
+
 
 class World:
     """Everything hangs on a world, and two worlds share nothing.
@@ -76,7 +89,7 @@ class World:
         self.analyses = Analyses(config)
         self.openers = OpenerTable()
         self.releases: dict[type[Component], Release] = {}
-        self.transfers: dict[type[Component], tuple[Transfer, bool]] = {}
+        self.transfers: dict[type[Component], TransferRule] = {}
         self.components: dict[type[Component], None] = {}
         self.settings: dict[type[SettingsModel], SettingsModel] = {WorldConfig: config}
         self.plugins: dict[type[Plugin], Plugin] = {}
@@ -161,13 +174,25 @@ class World:
         if self._claim("the opener of", location):
             self.openers.add(location, opener, cost)
 
-    def register_transfer(self, component: type[Component], transfer: Transfer, *, essential: bool = True) -> None:
+    def register_transfer(
+        self,
+        component: type[Component],
+        transfer: Transfer,
+        *,
+        essential: bool = True,
+        is_there: StillThere | None = None,
+    ) -> None:
         """Says what has to come along when rows of a component, or of those that inherit from it, are copied into another world.
 
-        An entity with an ``essential`` row that cannot come along is not copied; any other such row is left out.
+        An entity with an ``essential`` row that cannot come along is not copied; any other such row is left out. ``is_there``
+        looks inside the transaction that writes the rows, and keeps it so until the commit.
         """
         if self._claim("the transfer of", component):
-            self.transfers[component] = (transfer, essential)
+            self.transfers[component] = TransferRule(transfer, essential, is_there)
+
+    def transfer_of(self, component: type[Component]) -> "TransferRule | None":
+        """What was registered for that component, or for one that it inherits from."""
+        return next((self.transfers[base] for base in component.__mro__ if base in self.transfers), None)
 
     def register_release(self, component: type[Component], release: Release) -> None:
         """Says how to dispose of what rows of a component, or of those that inherit from it, stood for, once they are deleted.

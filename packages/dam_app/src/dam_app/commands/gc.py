@@ -22,6 +22,9 @@ def collect(
     grace: Annotated[
         str, typer.Option(metavar="DURATION", help="Leave what is younger than this, as 90s, 30m, 2h or 7d.")
     ] = "1h",
+    named: Annotated[
+        bool, typer.Option("--named", help="Also what the store's receipts name as files that were added.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Say what would be removed, and remove nothing.")
     ] = False,
@@ -41,7 +44,7 @@ def collect(
         from dam_app.upkeep import GcReport
         from dam_fs.commands import GcCommand
 
-        command = GcCommand(seconds, dry_run=dry_run)
+        command = GcCommand(seconds, named, dry_run)
         report = GcReport(output, command.stop, dry_run=dry_run)
         with Interrupts(command.stop, output):
             async with aclosing(world.dispatch_command(command).answered(answers())) as events:

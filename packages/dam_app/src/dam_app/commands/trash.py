@@ -89,9 +89,14 @@ def empty(
     """Delete what is in the trash for good, with its stored bytes."""
     if not dry_run:
         _require_consent(yes)
-    from dam_app.durations import duration
+    from datetime import timedelta
 
-    age = duration(older_than, "--older-than")
+    from dam_app.quantities import duration
+
+    try:
+        age = timedelta(seconds=duration(older_than))
+    except (ValueError, OverflowError) as e:
+        raise UsageError(f"--older-than: {e}") from e
 
     async def work(output: Output, world: "World") -> int:
         from dam.commands.disposal_commands import EmptyTrashCommand

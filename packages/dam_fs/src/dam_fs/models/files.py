@@ -78,7 +78,7 @@ class FileLocationComponent(
     storage_type: Mapped[str] = mapped_column(String(16), info=UNINDEXED)
     condition: Mapped[str] = mapped_column(String(16), default=LocationCondition.OK, info={**UNINDEXED, **LOCAL})
     location_key: Mapped[bytes] = mapped_column(LargeBinary(16), info=HIDDEN)
-    verified_at: Mapped[datetime | None] = mapped_column(default=None)
+    verified_at: Mapped[datetime | None] = mapped_column(default=None, info=LOCAL)
 
     @classmethod
     def in_store(cls, filename: str, digest: bytes) -> Self:

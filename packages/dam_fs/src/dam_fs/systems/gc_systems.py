@@ -10,6 +10,7 @@ from dam.core.systems import system
 from dam.core.world import World
 from dam_fs.commands import GcCommand, Removed
 from dam_fs.flow import chunks, to_its_end
+from dam_fs.receipts import named_in
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LeavesTemporaries, Storage, StoredObject
 from dam_fs.unknown import still_unknown, unknown_objects
@@ -30,6 +31,11 @@ async def collect(
 
     async with aclosing(unknown_objects(world, storage, is_old)) as unknown:
         async for candidates in unknown:
+            spared = await asyncio.to_thread(_named, storage, candidates) if candidates and not cmd.named else set()
+            for each in candidates:
+                if each.key in spared:
+                    yield Removed(each.key, each.length, is_spared=True)
+            candidates = [each for each in candidates if each.key not in spared]
             for part in chunks(candidates, BATCH):
                 if cmd.stop.is_set():
                     return
@@ -37,6 +43,12 @@ async def collect(
                     yield Removed(each.key, each.length)
     for removed in await asyncio.to_thread(_sweep, storage, before, dry_run=cmd.dry_run):
         yield removed
+
+
+def _named(storage: Storage, objects: Sequence[StoredObject]) -> set[str]:
+    """A database that knows nothing of what receipts name has lost it, as one that was restored from an old backup; or a run was
+    killed before it was committed, and the same command uses it when it is run again."""
+    return named_in(storage.receipts(), {each.key for each in objects})
 
 
 async def _remove(

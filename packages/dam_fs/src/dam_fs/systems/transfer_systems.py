@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam_fs.hashing import read_stream
 from dam_fs.models import LocationCondition, StorageType
 from dam_fs.receipts import Receipt, lines_of
-from dam_fs.resources import FileOperationsResource
+from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.storage import Staged, Storage
 
 Row: TypeAlias = dict[str, Any]
@@ -33,6 +34,17 @@ async def transfer_files(
     return brought
 
 
+async def files_are_there(transaction: WorldTransaction, rows: Sequence[Row]) -> bool:
+    """Nobody removes an object from here to the commit."""
+    keys = {row["physical_path_or_key"] for row in rows if row["storage_type"] == StorageType.CAS}
+    if not keys:
+        return True
+    await transaction.lock(STORE_LOCK, shared=True)
+    world = transaction.world
+    storage = await world.get_resource(FileOperationsResource).storage(world.root)
+    return await asyncio.to_thread(lambda: all(storage.length(key) is not None for key in keys))
+
+
 async def transfer_derived(
     source: World, target: World, rows: Sequence[Row], stop: asyncio.Event
 ) -> Sequence[Row | str | None]:
@@ -42,6 +54,7 @@ async def transfer_derived(
 
 
 def _brought(row: Row, problems: Mapping[str, str | None]) -> Row | str | None:
+    row = row | {"verified_at": None}
     if row["storage_type"] != StorageType.CAS:
         return row
     key = row["physical_path_or_key"]
