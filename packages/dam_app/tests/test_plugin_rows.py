@@ -107,7 +107,7 @@ def test_what_a_plugin_brings_is_its_own_and_not_what_those_before_it_brought(ho
 def test_a_record_is_flat(home: Path) -> None:
     (row,) = chosen_rows(plugin_rows(load_configuration(), None), "dam_fs")
     record = row.record()
-    assert record["commands"] == ["AddAssetsCommand"]
+    assert "AddAssetsCommand" in record["commands"]  # type: ignore[operator]
     assert record["verbs"] == []
 
 
