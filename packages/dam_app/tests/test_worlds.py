@@ -291,3 +291,11 @@ async def test_a_world_can_be_opened_twice_at_once_and_each_closes_its_own(home:
             assert first is not second
         async with first.transaction() as transaction:
             await transaction.create_entity()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+async def test_a_database_is_for_its_owner_alone(database: Path) -> None:
+    async with open_world() as world, world.transaction() as transaction:
+        await transaction.create_entity()
+        found = {file.name: file.stat().st_mode & 0o777 for file in database.parent.glob("default.db*")}
+    assert set(found.values()) == {0o600}

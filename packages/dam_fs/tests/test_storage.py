@@ -90,6 +90,13 @@ class Recorder:
         return len(self.calls) - 1 - self.calls[::-1].index((what, path))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_store_is_for_its_owner_alone(tmp_path: Path) -> None:
+    LocalStorage(str(tmp_path / "deep" / "store")).create()
+    for folder in ("", "objects"):
+        assert (tmp_path / "deep" / "store" / folder).stat().st_mode & 0o777 == 0o700
+
+
 def test_an_object_is_read_as_it_was_written(storage: LocalStorage) -> None:
     (key,) = put(storage, b"content")
     assert storage.length(key) == 7

@@ -221,7 +221,10 @@ class LocalStorage:
     def create(self) -> str:
         temporary = f"{self.root}/{MARK}.{uuid.uuid4().hex[:8]}"
         try:
-            os.makedirs(self._objects, mode=0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(self.root), exist_ok=True)
+            for folder in (self.root, self._objects):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, mode=0o700)
             with open(temporary, "w", encoding="utf-8") as mark:
                 json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
                 mark.flush()
