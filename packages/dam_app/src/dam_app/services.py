@@ -221,11 +221,11 @@ async def trashed_assets(world: World, page: int = 1000) -> AsyncIterator[tuple[
         following = query if last is None else query.where(tuple_(row.trashed_at, row.entity_id) > tuple_(*last))
         async with world.reading() as session:
             rows = (await session.execute(following)).all()
-        for moment, *values in rows:
-            yield Listed(*values), moment
+        for moment, entity_id, *values in rows:
+            yield Listed(entity_id, *values), moment
+            last = moment, entity_id
         if len(rows) < page:
             return
-        last = rows[-1][0], rows[-1][1]
 
 
 @dataclass(frozen=True)
