@@ -220,7 +220,7 @@ async def trashed_assets(world: World, page: int = 1000) -> AsyncIterator[tuple[
     while True:
         following = query if last is None else query.where(tuple_(row.trashed_at, row.entity_id) > tuple_(*last))
         async with world.reading() as session:
-            rows = (await session.execute(following)).all()
+            rows: list[Any] = list(await session.execute(following))
         for moment, entity_id, *values in rows:
             yield Listed(entity_id, *values), moment
             last = moment, entity_id
