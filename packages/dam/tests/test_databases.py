@@ -11,8 +11,10 @@ from sqlalchemy.orm import Mapped
 
 from dam.commands.core import BaseCommand
 from dam.core import retries
+from dam.core.databases import parse_url
 from dam.core.exceptions import (
     DatabaseUnavailableError,
+    SettingsError,
     StageExecutionError,
     TransactionDoomedError,
     WriteConflictError,
@@ -288,3 +290,21 @@ async def test_a_stage_that_loses_its_connection_says_what_happened(make_world: 
 async def test_searches_are_not_compiled(world: World) -> None:
     async with world.reading() as session:
         assert await session.scalar(text("SHOW jit")) == "off"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://ada:S3cr/X@pw@host/birds",
+        "postgresql+asyncpg://ada:S3cr@host/birds",
+        "postgresql+asyncpg//ada:S3cr@host/birds",
+        "postgresql+asyncpg://ada@host/birds?password=S3cr",
+        "postgresql+asyncpg://ada@host?password=S3cr",
+        "postgresql+asyncpg://ada:S3cr@host:54x/birds",
+    ],
+)
+def test_no_message_shows_what_may_be_a_password(url: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        parse_url(url)
+    assert "host" in str(told.value)
+    assert not [part for part in ("S3cr", "X@", "pw") if part in str(told.value).partition("password")[0]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 
+from dam.commands.copy_commands import CopyEntitiesCommand
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand
 from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
@@ -182,6 +183,14 @@ async def test_adding_and_deleting_the_same_content_at_once_never_leaves_an_asse
         assert len(objects(world)) == len(there)
         await run(world, DeleteCommand(there))
         assert objects(world) == []
+
+
+async def test_a_world_of_references_alone_has_no_store_to_be_asked(open_world: OpenWorld, tmp_path: Path) -> None:
+    one, two = await open_world("one"), await open_world("two")
+    await add(one, file_of(tmp_path, "mine"), copy=False)
+    (copied, _) = await run(two, CopyEntitiesCommand(one))
+    (told,) = await run(two, DeleteCommand([copied.entity_id]))
+    assert (told.status, told.reason) == ("deleted", None)
 
 
 async def test_a_store_that_is_not_there_is_not_an_empty_one(open_world: OpenWorld, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ async def test_a_plugin_without_revisions_can_keep_to_it(make_plugin: MakePlugin
         ('    """A bird."""\n', "", "Bird has no docstring"),
         ('    """Has a bird sing."""\n', "    pass\n", "Sing has no docstring"),
         ('    """Birds."""\n', "", "BirdsPlugin has no docstring"),
+        ("        world.register_component(Bird)\n", "", "its component Bird is not registered in build"),
+        ('    """At most so many."""\n', "", "its setting most has no text below it"),
         (
             "        world.register_system(sing)\n",
             "        if not BUILT:\n            world.register_system(sing)\n        BUILT.append(1)\n\nBUILT = []\n",
@@ -119,7 +121,7 @@ async def test_a_plugin_without_revisions_can_keep_to_it(make_plugin: MakePlugin
             "its setting most is stored as 6 and comes back as 12",
         ),
     ],
-    ids=["table", "component", "command", "plugin", "state", "settings"],
+    ids=["table", "component", "command", "plugin", "unregistered", "setting", "state", "settings"],
 )
 async def test_what_does_not_keep_to_it_is_told(
     make_plugin: MakePlugin, empty_database: str, old: str, new: str, said: str

@@ -22,6 +22,8 @@ async def release_files(world: World, rows: Sequence[dict[str, Any]]) -> None:
     gone = [
         Receipt(row["content_identifier"], row["contextual_filename"], path=_path_of(row), deleted=True) for row in rows
     ]
+    if await asyncio.to_thread(storage.read_id) is None:  # a world of references alone, which were copied here
+        return
     await asyncio.to_thread(storage.append_receipts, lines_of(gone))
     await remove_unneeded(
         world, {row["physical_path_or_key"] for row in rows if row["storage_type"] == StorageType.CAS}
