@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from dam.core.exceptions import DatabaseUnavailableError
 from dam_app.exits import Exit
 from dam_app.output import Output
 from dam_app.progress import IngestReport
@@ -91,6 +92,17 @@ def test_a_failure_of_the_whole_has_no_summary(capsys: pytest.CaptureFixture[str
     with pytest.raises(OSError, match="disk"):
         fail()
     assert capsys.readouterr() == ("added\t7\t/p/a\n", "")
+
+
+def test_what_was_done_before_a_server_is_lost_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with IngestReport(Output(), asyncio.Event()) as report:
+            report.take(ADDED)
+            raise DatabaseUnavailableError("the connection was lost")
+
+    with pytest.raises(DatabaseUnavailableError):
+        fail()
+    assert "1 added" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_that_it_only_would(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,12 @@ from dam.models.config import WorldConfigComponent
 from dam.models.entity import Entity
 from dam_app import open_world
 from dam_app.config import load_configuration
-from dam_app.services import addition, newest_assets
-from dam_app.worlds import save_world
+from dam_app.plugins import plugin_rows
+from dam_app.services import addition, describe_entities, newest_assets, values_of
+from dam_app.settings import stored_settings_rows
+from dam_app.worlds import save_world, stored_description
 from dam_fs.resources import FileOperationsResource
-from dam_fs.settings import FsSettings
+from dam_fs.settings import FsSettings, FsSettingsComponent
 
 DAM_CLI = Path(sys.executable).with_name("dam-cli")
 
@@ -65,6 +67,29 @@ async def test_a_stored_world_is_the_one_that_was_configured(toml: Path, home: P
         assert world.settings_of(FsSettings).readers == 3
         assert world.get_resource(FileOperationsResource).root == str(home / "somewhere")
         assert [asset.name async for asset in newest_assets(world)] == ["picture.txt"]
+
+
+async def test_its_settings_and_plugins_are_shown_as_they_are_stored(toml: Path) -> None:
+    name = f"archive:{await saved()}"
+    rows = {
+        (row.table.rpartition(".")[2], row.key): row for row in await stored_settings_rows(load_configuration(), name)
+    }
+    workers, path = rows[name, "analysis_workers"], rows["dam-fs", "storage_path"]
+    assert (workers.value, workers.source) == (1, "world archive")
+    assert (path.value, rows["dam-fs", "readers"].value) == (str(toml.parent / "somewhere"), 3)
+    assert (rows[name, "analysis_time_limit"].source, rows[name, "plugins"].value) == ("default", ["dam-fs"])
+    description = await stored_description(load_configuration(), name)
+    states = {row.name: row.state for row in plugin_rows(load_configuration(), name, description=description)}
+    assert (states["dam-fs"], states["dam-media-image"]) == ("loaded", "disabled")
+
+
+async def test_a_stored_configuration_is_shown_with_its_values(toml: Path) -> None:
+    entity_id = await saved()
+    async with open_world("archive") as world:
+        (asset,) = await describe_entities(world, [entity_id])
+    shown = {type(component): values_of(component) for component in asset.components}
+    assert shown[WorldConfigComponent]["analysis_workers"] == 1
+    assert shown[FsSettingsComponent]["readers"] == 3
 
 
 async def test_saving_again_changes_the_same_entity(toml: Path) -> None:

@@ -162,7 +162,7 @@ class Copying:
         if links and not self._links:
             return
         if self._cmd.entity_ids is not None:
-            for part in chunks(list(dict.fromkeys(self._cmd.entity_ids))):
+            for part in parts(list(dict.fromkeys(self._cmd.entity_ids)), BATCH):
                 if not self._cmd.stop.is_set():
                     yield part
             return
@@ -225,7 +225,7 @@ class Copying:
         async with self._source.reading() as session:
             if self._cmd.entity_ids is None:
                 return await session.scalar(query) is not None
-            for part in chunks([i for i in self._cmd.entity_ids if is_storable(i)]):
+            for part in parts([i for i in self._cmd.entity_ids if is_storable(i)]):
                 if await session.scalar(query.where(cls.entity_id.in_(part))) is not None:
                     return True
         return False
@@ -570,11 +570,6 @@ def instance_of(cls: type[Component], row: Row) -> Component:
     for name, value in row.items():
         setattr(component, name, value)
     return component
-
-
-def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    """As many entities as are copied together."""
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
 def _all(found: dict[int, list[Row]]) -> Iterable[Row]:

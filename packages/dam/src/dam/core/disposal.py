@@ -9,7 +9,7 @@ from sqlalchemy import select
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand, UntrashCommand
 from dam.core.exceptions import DamError
 from dam.core.systems import system
-from dam.core.transaction import WorldTransaction
+from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam.models.core.base_component import Component
 from dam.models.core.types import is_storable
@@ -36,7 +36,7 @@ async def trash(cmd: TrashCommand, world: World) -> AsyncGenerator[EntityDispose
                 transaction.ensure(entity_id, TrashedComponent(trashed_at=now))
         return [_told(i, DisposalStatus.KNOWN if i in trashed else DisposalStatus.TRASHED) for i in ids]
 
-    for part in _parts(cmd.entity_ids):
+    for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
         for told in await _on_existing(world, part, work):
             yield told
 
@@ -51,7 +51,7 @@ async def untrash(cmd: UntrashCommand, world: World) -> AsyncGenerator[EntityDis
             await transaction.remove_components(TrashedComponent, sorted(trashed))
         return [_told(i, DisposalStatus.RESTORED if i in trashed else DisposalStatus.KNOWN) for i in ids]
 
-    for part in _parts(cmd.entity_ids):
+    for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
         for told in await _on_existing(world, part, work):
             yield told
 
@@ -63,7 +63,7 @@ async def delete(cmd: DeleteCommand, world: World) -> AsyncGenerator[EntityDispo
     async def all_of_them(_transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
         return ids
 
-    for part in _parts(cmd.entity_ids):
+    for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
         if cmd.stop.is_set():
             return
         for told in await _delete(world, part, all_of_them, dry_run=cmd.dry_run):
@@ -146,11 +146,6 @@ async def _on_existing(world: World, part: Sequence[int], work: Work) -> list[En
 async def _trashed(transaction: WorldTransaction, ids: Sequence[int]) -> set[int]:
     row = TrashedComponent
     return set(await transaction.session.scalars(select(row.entity_id).where(row.entity_id.in_(ids))))
-
-
-def _parts(ids: Sequence[int]) -> Sequence[Sequence[int]]:
-    ids = list(dict.fromkeys(ids))
-    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
 
 def _told(entity_id: int, status: DisposalStatus) -> EntityDisposed:

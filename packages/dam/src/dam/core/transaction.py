@@ -479,10 +479,10 @@ def _key_column(cls: type[Component]) -> Any:
     return column
 
 
-def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """``values`` in pieces that one ``IN`` can take."""
-    for start in range(0, len(values), MANY):
-        yield values[start : start + MANY]
+def parts(values: Sequence[T], size: int = MANY) -> Iterator[Sequence[T]]:
+    """``values`` in pieces, by default as large as one ``IN`` can take."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _in_order(keys: Iterable[Any]) -> list[Any]:

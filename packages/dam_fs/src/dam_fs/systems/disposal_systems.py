@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dam.core.transaction import WorldTransaction
+from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, StorageType
 from dam_fs.receipts import Receipt, lines_of
@@ -49,8 +49,7 @@ async def remove_unneeded(world: World, keys: Iterable[str]) -> list[str]:
     if not wanted:
         return removed
     storage = await world.get_resource(FileOperationsResource).storage(world, create=False)
-    for start in range(0, len(wanted), BATCH):
-        part = wanted[start : start + BATCH]
+    for part in parts(wanted, BATCH):
         async with world.transaction() as transaction:
             await transaction.lock(STORE_LOCK)
             needed = await needed_keys(transaction, world, part)

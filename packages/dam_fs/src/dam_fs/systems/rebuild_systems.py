@@ -18,7 +18,7 @@ from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam_fs.commands import AssetOutcome, OutcomeStatus, RebuildCommand
 from dam_fs.flow import chunks
-from dam_fs.intake import CHUNK
+from dam_fs.hashing import read_stream
 from dam_fs.mime import HEAD_BYTES, media_type
 from dam_fs.models import (
     ContentHashMd5Component,
@@ -153,22 +153,23 @@ def _name(receipts: Sequence[Receipt]) -> str | None:
 
 def _recovered(storage: Storage, found: StoredObject, receipts: list[Receipt]) -> Recovered | str:
     """Reads an object; why nothing can be made of it."""
-    sha256, md5, size, head = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0, b""
+    md5, head = hashlib.md5(usedforsecurity=False), bytearray()
+
+    def look(part: bytes) -> None:
+        md5.update(part)
+        head.extend(part[: HEAD_BYTES - len(head)])
+
     try:
         with storage.open(found.key) as stream:
-            while part := stream.read(CHUNK):
-                head = head or bytes(part[:HEAD_BYTES])
-                sha256.update(part)
-                md5.update(part)
-                size += len(part)
+            size, digest, _ = read_stream(stream, write=look)
     except OSError as e:
         return f"it cannot be read: {e.strerror or e}"
-    if sha256.hexdigest() == found.key:
+    if digest == found.key:
         name = next((receipt.name for receipt in receipts if receipt.name), "")
-        return Recovered(found.key, md5.hexdigest(), size, media_type(head, size, name), receipts)
+        return Recovered(found.key, md5.hexdigest(), size, media_type(bytes(head), size, name), receipts)
     said = next((each for each in receipts if each.md5 and each.size is not None and each.media_type), None)
     if said is None:
-        return f"it is damaged: it hashes to {sha256.hexdigest()}, and no receipt says what it was"
+        return f"it is damaged: it hashes to {digest}, and no receipt says what it was"
     return Recovered(
         found.key, said.md5 or "", said.size or 0, said.media_type or "", receipts, LocationCondition.DAMAGED
     )
