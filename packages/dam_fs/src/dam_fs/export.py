@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 
+from dam.core import faults
 from dam.core.content import ContentSource
 from dam.core.durable import flush_file, flush_folder, move_new, sync_file_system
 from dam_fs.exceptions import ExportError
@@ -77,6 +78,7 @@ class ExportFolder:
         written = [result for result in results if isinstance(result, str)]
         try:
             _flush_files(written, self.path)
+            faults.reached("export.flushed")
             return [
                 result if isinstance(result, Put) else self._name(each, result)
                 for each, result in zip(wanted, results, strict=True)
@@ -136,6 +138,7 @@ class ExportFolder:
             name = self._names.free(wanted)
             try:
                 move_new(temporary, f"{self.path}/{name}")
+                faults.reached("export.named")
             except FileExistsError:  # it came a moment ago
                 self._names.skip(wanted, name)
             except OSError as e:

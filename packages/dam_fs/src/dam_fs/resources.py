@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
+from dam.core import faults
 from dam.core.databases import backend_of, database_file
 from dam.core.exceptions import SettingsError
 from dam.core.world import World
@@ -131,6 +132,7 @@ class FileOperationsResource:
 
     async def _adopt(self, world: World) -> str:
         store_id = await asyncio.to_thread(self._storage.create)
+        faults.reached("store.created")
         async with world.transaction() as transaction:
             row = {"slot": "main", "store_id": store_id, "location": self.root}
             insert = backend_of(world.engine).insert(Store.__table__)

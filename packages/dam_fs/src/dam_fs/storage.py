@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from dam.core import faults
 from dam.core.durable import flush as _flush
 from dam.core.durable import flush_folder as _flush_folder
 from dam.core.durable import sync_file_system as _sync_file_system
@@ -54,6 +55,7 @@ class Staged:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)
+            faults.reached("objects.staged")
 
     def abandon(self) -> None:
         self.close()
@@ -229,6 +231,7 @@ class LocalStorage:
                 json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
                 mark.flush()
                 _flush(mark.fileno())
+            faults.reached("store.marked")
             with contextlib.suppress(FileExistsError):
                 os.link(temporary, f"{self.root}/{MARK}")  # of two that create at once, one wins
             os.unlink(temporary)
@@ -279,6 +282,7 @@ class LocalStorage:
                 if IS_WINDOWS:
                     os.chmod(path, 0o600)
                 os.unlink(path)
+                faults.reached("objects.removed")
             except FileNotFoundError:
                 continue
             except OSError as e:
@@ -295,9 +299,11 @@ class LocalStorage:
             try:
                 if os.write(fd, lines) != len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+                faults.reached("receipts.written")
                 _flush(fd)
             finally:
                 os.close(fd)
+            faults.reached("receipts.flushed")
             if is_new:
                 self._flush_folders([self._receipts, self.root])
         except OSError as e:
@@ -327,15 +333,18 @@ class LocalStorage:
         objects = list(objects)
         try:
             self._flush_files([staged.path for _, staged in objects])
+            faults.reached("objects.flushed")
             for key, staged in objects:
                 target = self.local_path(key)
                 if key not in replacing and os.path.exists(target):
                     staged.abandon()
                 else:
                     _move(staged.path, target)
+                    faults.reached("objects.named")
             if keys := {*found, *(key for key, _ in objects)}:
                 # The folders' own names too: one may have been made a moment ago, here or by another process.
                 self._flush_folders([*{os.path.dirname(self.local_path(key)) for key in keys}, self._objects])
+                faults.reached("objects.published")
         except OSError as e:
             raise storage_error(e, "publish to") from e
 
@@ -366,6 +375,7 @@ class LocalStorage:
         except OSError as e:
             raise storage_error(e, "write to") from e
         self._temporary = name
+        faults.reached("store.temporaries")
         self._sweep()
         return name
 
@@ -404,6 +414,7 @@ class LocalStorage:
             return True
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
+            faults.reached("store.swept")
             _discard(lock)
         else:
             lock.release()

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.analysis.jobs import Compute, Failure, Job, Limits
+from dam.core import faults
 from dam.core.analyzers import Analyzer, check_analyzer
 from dam.core.bisection import in_halves
 from dam.core.content import ContentSource
@@ -344,6 +345,7 @@ async def _store(world: "World", found: Sequence[tuple[int, Sequence[Analysis]]]
     """Writes all of it; facts that cannot be stored are failures of their analyses. Returns how many failed."""
     if not found:
         return 0
+    faults.reached("analyses.computed")
     backend = backend_of(world.engine)
 
     async def store(transaction: WorldTransaction) -> None:

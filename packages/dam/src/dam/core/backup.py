@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dam.core import faults
 from dam.core.backup_files import VERSIONS, Backup, seal
 from dam.core.databases import backend_of, database_file
 from dam.core.databases.sqlite import BACKEND, SqliteBackend, snapshot
@@ -57,10 +58,13 @@ async def back_up(world: World, path: str, *, replacing: bool = False, protected
         with own_folder(os.path.dirname(target), PREFIX) as folder:
             draft = f"{folder}/database"
             await _write(world, draft)
+            faults.reached("backup.written")
             backup = await asyncio.to_thread(seal, draft, world.name, backend_of(world.engine).driver)
             os.chmod(draft, 0o600)
             flush_file(draft)
+            faults.reached("backup.flushed")
             (os.replace if replacing else move_new)(draft, target)
+            faults.reached("backup.named")
             flush_folder(os.path.dirname(target))
     except FileExistsError as e:
         raise BackupError(_is_there(path)) from e

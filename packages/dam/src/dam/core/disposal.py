@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import select
 
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand, UntrashCommand
+from dam.core import faults
 from dam.core.exceptions import DamError
 from dam.core.systems import system
 from dam.core.transaction import WorldTransaction, parts
@@ -112,6 +113,7 @@ async def _delete(world: World, part: Sequence[int], chosen: Choice, *, dry_run:
     for cls, rows in gone.items():
         release = world.release_of(cls)
         if release is not None and rows:
+            faults.reached("deletion.releases")
             try:
                 await release(world.root, rows)
             except DamError as e:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sqlalchemy import Connection, Table, TypeDecorator, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dam.core import faults
 from dam.core.databases import backend_of, reading
 from dam.core.derived_schema import PREFIX, derive, digest_of, refuse_differences
 from dam.core.exceptions import DamError, MigrationNeededError, PluginError, RevisionError, SchemaTooNewError
@@ -141,7 +142,10 @@ async def on_schema(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
     async with _alone(), engine.execution_options(dam_migrating=True).connect() as connection:
         try:
             async with connection.begin():
-                return await connection.run_sync(work)
+                result = await connection.run_sync(work)
+                faults.reached("schema.written")
+            faults.reached("schema.committed")
+            return result
         finally:
             await connection.invalidate()  # SQLite's foreign keys are off on it
 
@@ -191,6 +195,7 @@ def migrate(connection: Connection, tree: RevisionTree, target: str) -> None:
 
     def steps(revision: Any, _context: "MigrationContext") -> Any:
         for step in scripts._upgrade_revs(target, revision):  # noqa: SLF001  what alembic's own upgrade command calls
+            faults.reached("schema.revision")
             running.append(str(step.revision.revision))
             yield step
 

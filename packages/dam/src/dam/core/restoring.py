@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from dam.core import faults
 from dam.core.backup import CHUNK
 from dam.core.backup_files import VERSIONS, Backup, count_rows, read_backup, unpack
 from dam.core.databases import backend_of, database_file, reading
@@ -54,14 +55,13 @@ async def restore(world: World, path: str, *, force: bool = False) -> Backup:
         with own_folder(parent, PREFIX) as folder:
             draft = f"{folder}/database"
             await asyncio.to_thread(unpack, path, draft)
+            faults.reached("restore.unpacked")
             await _bring_up(world, backup, draft)
+            faults.reached("restore.upgraded")
             if file is not None and is_file:
                 await asyncio.to_thread(_install, draft, os.path.abspath(file), force=force)
             else:
                 await on_schema(world.engine, partial(_load, draft, world, backup, force=force))
-        # What happened after the backup was made is forgotten, and ids may be given again: to other worlds it is another world.
-        async with world.engine.begin() as connection:
-            await connection.execute(delete(WorldIdentity))
     except OSError as e:
         raise BackupError(
             f"{path!r} cannot be restored to {file or parent}: {e.strerror}; see to that, and run it again"
@@ -70,7 +70,7 @@ async def restore(world: World, path: str, *, force: bool = False) -> Backup:
 
 
 async def _bring_up(world: World, backup: Backup, draft: str) -> None:
-    """The tables of a backup as the code has them. Raises ``SchemaTooNewError``."""
+    """The tables of a backup as the code has them, of a world that no other one has met. Raises ``SchemaTooNewError``."""
     engine = BACKEND.engine(URL.create(BACKEND.driver, database=draft))
     try:
         async with reading(engine).connect() as connection:
@@ -81,6 +81,9 @@ async def _bring_up(world: World, backup: Backup, draft: str) -> None:
                 f"{backup.path!r}: the backup was written by newer code of {named}; update it. Nothing was changed"
             )
         await upgrade(engine, world.revision_trees, world.name)
+        # What happened after the backup was made is forgotten, and ids may be given again: to other worlds it is another world.
+        async with engine.begin() as connection:
+            await connection.execute(delete(WorldIdentity))
     finally:
         await engine.dispose()
 
@@ -142,6 +145,7 @@ def _install(draft: str, file: str, *, force: bool) -> None:
     if not os.path.exists(file):
         os.chmod(draft, 0o600)
         flush_file(draft)
+        faults.reached("restore.flushed")
         move_new(draft, file)
     flush_folder(os.path.dirname(file))
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlalchemy.util import await_only
 
+from dam.core import faults
 from dam.core.databases import backend_of, reading
 from dam.core.exceptions import ComponentDefinitionError, ReadOnlySessionError, TransactionDoomedError
 from dam.core.injection import Need
@@ -308,8 +309,11 @@ class WorldTransaction:
         await self.flush()
         if self._begun and whole:
             await self.session.run_sync(lambda session: self.run.end(session.connection(), "done"))
+        if self._begun:
+            faults.reached("transaction.written")
         await self.session.commit()
         if self._begun:
+            faults.reached("transaction.committed")
             self.run.committed = True
             self.run.finished = whole
 

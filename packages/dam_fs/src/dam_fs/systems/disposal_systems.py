@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from dam.core import faults
 from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, StorageType
@@ -54,6 +55,7 @@ async def remove_unneeded(world: World, keys: Iterable[str]) -> list[str]:
             await transaction.lock(STORE_LOCK)
             needed = await needed_keys(transaction, world, part)
             free = [key for key in part if key not in needed]
+            faults.reached("deletion.proved")
             await asyncio.to_thread(storage.remove, free)
         removed += free
     return removed

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from dam.core import faults
 from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.world import World
@@ -58,6 +59,7 @@ async def _remove(
     storage = await files.storage(world, create=False)
     async with world.transaction() as transaction:
         unwanted = await still_unknown(transaction, objects)
+        faults.reached("gc.proved")
         if not dry_run:
             await asyncio.to_thread(storage.remove, [each.key for each in unwanted])
     return unwanted

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, select
 from sqlalchemy.orm import aliased
 
+from dam.core import faults
 from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.transaction import WorldTransaction, parts
@@ -189,6 +190,7 @@ class Repair:
                     outcomes.append(each.outcome(RepairStatus.MENDED, found.read.size, found.source))
                 else:
                     outcomes.append(each.outcome(RepairStatus.BEYOND))
+            faults.reached("repair.copied")
             if not self._cmd.dry_run:
                 await self._publish(mended)
                 await self._world.write(lambda t: _record_whole(t, [*whole, *(each.damaged for each in mended)]))
