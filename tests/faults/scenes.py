@@ -146,7 +146,7 @@ def _all_whole(home: Home, folder: Path, digests: Collection[str]) -> None:
 
 def _mended(home: Home, items: list[dict[str, Any]]) -> None:
     objects = home.objects()
-    told = [line["content"] for line in items if line["status"] == "mended"]
+    told = [line["place"] for line in items if line["status"] == "mended"]
     if half := damaged_in(objects, told):
         raise BrokenError(f"{len(half)} objects were reported as mended, and are not whole: {half[:3]}")
 
@@ -311,11 +311,6 @@ def ids_of(home: Home) -> list[str]:
     return [str(row[0]) for row in sorted(home.rows("SELECT entity_id FROM dam_fs_file_properties"))]
 
 
-def _every_other(studio: Studio, home: Home) -> list[str]:
-    """The same when the command is run again and finds fewer."""
-    return [str(i) for i in range(1, len(ids_of(home)) + 1, 2)]
-
-
 def _command(*arguments: str) -> Callable[[Studio, Home], list[str]]:
     return lambda studio, home: [each.format(studio=studio, home=home) for each in arguments]
 
@@ -327,8 +322,8 @@ SCENES = (
     Scene("re-ingest", _filled, _command("add-asset", "-r", "{studio.later}", "{studio.tree}"), _added),
     Scene("analysis", _unanalysed, _command("reprocess", "--stale")),
     Scene("media", _new, _command("add-asset", "-r", "{studio.media}"), _added),
-    Scene("rm", _filled, lambda studio, home: ["rm", *_every_other(studio, home)], _trashed, frozenset({0, 3})),
-    Scene("rm --delete", _filled, lambda s, h: ["rm", "--delete", "--yes", *_every_other(s, h)], _deleted, frozenset({0, 3})),
+    Scene("rm", _filled, lambda _, home: ["rm", *ids_of(home)[::2]], _trashed),
+    Scene("rm --delete", _filled, lambda _, home: ["rm", "--delete", "--yes", *ids_of(home)[::2]], _deleted, frozenset({0, 3})),
     Scene("trash empty", _trashed_half, _command("trash", "empty", "--yes"), _deleted),
     Scene("gc", _littered, _command("gc", "--grace", "0s", "--named")),
     Scene("repair", _damaged, _command("repair", "--from", "{studio.tree}"), _mended),
