@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from sqlalchemy import make_url
 from dam_test_utils.databases import PostgresDatabases, postgres_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 DAM_CLI = Path(sys.executable).with_name("dam-cli")
 WORLD = "trial"
@@ -77,7 +78,7 @@ class Sqlite:
     def create(self, folder: Path) -> str:
         return f"sqlite+aiosqlite:///{folder}/trial.db"
 
-    def copy(self, url: str, folder: Path) -> str:  # noqa: ARG002
+    def copy(self, url: str, folder: Path) -> str:
         return self.create(folder)
 
     def drop(self, url: str) -> None:
@@ -109,10 +110,10 @@ class Postgresql:
         self._url = url or postgres_server()
         self._databases = PostgresDatabases(self._url)
 
-    def create(self, folder: Path) -> str:  # noqa: ARG002
+    def create(self, folder: Path) -> str:
         return asyncio.run(self._databases.create())
 
-    def copy(self, url: str, folder: Path) -> str:  # noqa: ARG002
+    def copy(self, url: str, folder: Path) -> str:
         return asyncio.run(self._databases.copy(url))
 
     def drop(self, url: str) -> None:
@@ -124,7 +125,7 @@ class Postgresql:
     def execute(self, url: str, statement: str) -> None:
         asyncio.run(self._rows(url, statement))
 
-    def problems(self, url: str) -> list[str]:  # noqa: ARG002
+    def problems(self, url: str) -> list[str]:
         return []  # what the server flushes is its own affair
 
     async def _rows(self, url: str, query: str) -> list[tuple[Any, ...]]:
@@ -240,7 +241,7 @@ class Home:
 
     def start(self, *arguments: str | Path, **variables: str) -> Running:
         """The command as a process. What it writes goes to files, so that it never waits for a reader."""
-        stdout, stderr = TemporaryFile(), TemporaryFile()
+        stdout, stderr = TemporaryFile(), TemporaryFile()  # noqa: SIM115  for as long as it runs
         process = subprocess.Popen(
             [DAM_CLI, "--json", *arguments], env={**self.environment, **variables}, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
@@ -255,7 +256,9 @@ class Home:
         """The same for one that has to succeed."""
         done = self.run(*arguments)
         if done.code:
-            raise BrokenError(f"{' '.join(map(str, arguments))} ended with {done.code}: {done.told[-1:]} {done.said[-800:]}")
+            raise BrokenError(
+                f"{' '.join(map(str, arguments))} ended with {done.code}: {done.told[-1:]} {done.said[-800:]}"
+            )
         return done
 
     # -- what is there

@@ -6,15 +6,27 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from homes import BrokenError, Home, fresh
+from homes import BrokenError, fresh
 from scenes import SCENES, Scene, State, Studio, must_be_whole, state_of
+from trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from homes import Home
+
 KILLED = -9
+RANDOM = 5  # moments of each scene, unless a number of trials is asked for
+
+
+def kills(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
+    """A ``Kind``."""
+    trials = Kills(studio)
+    for kill in trials.plan(count, seed):
+        yield Trial(str(kill), partial(trials.attempt, kill))
 
 
 @dataclass(frozen=True)
@@ -47,15 +59,18 @@ class Kills:
         self.studio = studio
         self._references: dict[str, Reference] = {}
 
-    def plan(self, count: int, seed: int) -> Iterator[Kill]:
-        """So many kills over all scenes: each step of each scene first, then random moments."""
+    def plan(self, count: int | None, seed: int) -> Iterator[Kill]:
+        """Over all scenes: each step of each scene first, then random moments."""
         chance = random.Random(f"{seed} {self.studio.server.name}")
         for i, scene in enumerate(SCENES):
-            left = count // len(SCENES) + (i < count % len(SCENES))
+            if count is not None and not (count + len(SCENES) - 1 - i) // len(SCENES):
+                continue
             steps = self.reference(scene).steps
             named = [Kill(scene, step=step, nth=chance.randint(1, times)) for step, times in sorted(steps.items())]
-            yield from named[:left]
-            for _ in range(left - len(named)):
+            share = len(named) + RANDOM if count is None else (count + len(SCENES) - 1 - i) // len(SCENES)
+            chance.shuffle(named)
+            yield from named[:share]
+            for _ in range(share - len(named)):
                 yield Kill(scene, share=chance.uniform(0.25, 1.0))
 
     def reference(self, scene: Scene) -> Reference:
@@ -95,7 +110,9 @@ class Kills:
             scene.told(home, done.items)
         again = home.run(*command)
         if not scene.is_complete(again):
-            raise BrokenError(f"{home.folder}: run again it ended with {again.code}: {again.told[-1:]} {again.said[-800:]}")
+            raise BrokenError(
+                f"{home.folder}: run again it ended with {again.code}: {again.told[-1:]} {again.said[-800:]}"
+            )
         must_be_whole(home, damaged)
         if found := state_of(home).differences(reference.state):
             raise BrokenError(f"{home.folder}: run again it came to something else: {found}")
@@ -113,5 +130,5 @@ class Kills:
         home.must("gc", "--grace", "0s", "--named")
         if lost := before - set(home.objects()) - unknown:
             raise BrokenError(f"{home.folder}: gc removed what was needed: {sorted(lost)[:3]}")
-        if left := [path for path in home.store.glob("tmp/*")]:
+        if left := list(home.store.glob("tmp/*")):
             raise BrokenError(f"{home.folder}: temporaries stayed: {left[:3]}")

@@ -6,9 +6,11 @@ import math
 import random
 import shutil
 import struct
+import threading
 import wave
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from homes import BrokenError, Done, Home, Server, damaged_in, fresh, is_whole, 
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
 FILES = 300  # more than one batch
 VOLATILE = {"dam_run", "dam_world_identity", "dam_lease", "dam_fs_verification", "dam_fs_store"}
@@ -55,10 +57,9 @@ def state_of(home: Home) -> State:
         return State(Counter(), frozenset(), frozenset(), frozenset(), frozenset(home.objects()))
     union = " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in names)
     assets = (
-        "SELECT s.hash_value, m.hash_value, p.original_filename, p.size_bytes, p.mime_type, t.entity_id IS NULL "
+        "SELECT s.hash_value, m.hash_value, p.original_filename, p.size_bytes, p.mime_type "
         "FROM dam_fs_file_properties p LEFT JOIN dam_fs_content_hash_sha256 s ON s.entity_id = p.entity_id "
-        "LEFT JOIN dam_fs_content_hash_md5 m ON m.entity_id = p.entity_id "
-        "LEFT JOIN dam_trashed t ON t.entity_id = p.entity_id"
+        "LEFT JOIN dam_fs_content_hash_md5 m ON m.entity_id = p.entity_id"
     )
     sources = "SELECT original_path FROM dam_fs_original_source_info"
     # what is damaged and why is no matter of chance; when it was seen is
@@ -132,7 +133,9 @@ def _deleted(home: Home, items: list[dict[str, Any]]) -> None:
 def _exported(home: Home, items: list[dict[str, Any]]) -> None:
     digests = dict(home.rows("SELECT entity_id, hash_value FROM dam_fs_content_hash_sha256"))
     for line in items:
-        if line["status"] in ("exported", "known") and not is_whole(digests[line["entity_id"]].hex(), Path(line["path"])):
+        if line["status"] in ("exported", "known") and not is_whole(
+            digests[line["entity_id"]].hex(), Path(line["path"])
+        ):
             raise BrokenError(f"{line['path']} was reported as exported, and is not whole")
     _all_whole(home, home.folder / "out", {digest.hex() for digest in digests.values()})
 
@@ -160,7 +163,10 @@ def _backed_up(home: Home, items: list[dict[str, Any]]) -> None:
         other = Home.new(fresh(home.folder.parent, "restored"), home.server)
         try:
             other.must("backup", "restore", file)
-            if found := other.rows("SELECT COUNT(*) FROM dam_entity")[0][0] - home.rows("SELECT COUNT(*) FROM dam_entity")[0][0]:
+            if (
+                found := other.rows("SELECT COUNT(*) FROM dam_entity")[0][0]
+                - home.rows("SELECT COUNT(*) FROM dam_entity")[0][0]
+            ):
                 raise BrokenError(f"a backup holds {found} entities more than the world")
         finally:
             other.remove()
@@ -183,7 +189,6 @@ class Scene:
     told: Callable[[Home, list[dict[str, Any]]], None] = _nothing_told
     codes: frozenset[int] = frozenset({0})
     repeats: bool = True
-    environment: dict[str, str] = field(default_factory=dict)
 
     def is_complete(self, done: Done) -> bool:
         """Whether a run came to its end, or found that an earlier one had."""
@@ -211,16 +216,18 @@ class Studio:
         make_files(self.later, chance, FILES + FILES // 3, first=FILES // 2)
         make_media(self.media, chance)
         self._templates: dict[str, tuple[Home, frozenset[str]]] = {}
+        self._copying = threading.Lock()
 
     def home_for(self, scene: Scene) -> tuple[Home, frozenset[str]]:
         """A fresh copy of the scene's world, and the keys of what is damaged in it."""
-        if scene.name not in self._templates:
-            home = Home.new(fresh(self.folder, f"template-{scene.name}"), self.server)
-            scene.prepare(self, home)
-            objects = home.objects()
-            self._templates[scene.name] = home, frozenset(damaged_in(objects, objects))
-        home, damaged = self._templates[scene.name]
-        return home.copied(fresh(self.folder, scene.name)).with_settings(**scene.environment), damaged
+        with self._copying:
+            if scene.name not in self._templates:
+                home = Home.new(fresh(self.folder, f"template-{scene.name}"), self.server)
+                scene.prepare(self, home)
+                objects = home.objects()
+                self._templates[scene.name] = home, frozenset(damaged_in(objects, objects))
+            home, damaged = self._templates[scene.name]
+            return home.copied(fresh(self.folder, scene.name)), damaged
 
     def close(self) -> None:
         for home, _ in self._templates.values():
@@ -265,9 +272,9 @@ def _unanalysed(studio: Studio, home: Home) -> None:
     home.must("setup-db")
 
 
-def _trashed_half(studio: Studio, home: Home) -> None:
+def _trashed_most(studio: Studio, home: Home) -> None:
     _filled(studio, home)
-    home.must("rm", *ids_of(home)[::2])
+    home.must("rm", *ids_of(home)[:-20])
 
 
 def _littered(studio: Studio, home: Home) -> None:
@@ -322,9 +329,15 @@ SCENES = (
     Scene("re-ingest", _filled, _command("add-asset", "-r", "{studio.later}", "{studio.tree}"), _added),
     Scene("analysis", _unanalysed, _command("reprocess", "--stale")),
     Scene("media", _new, _command("add-asset", "-r", "{studio.media}"), _added),
-    Scene("rm", _filled, lambda _, home: ["rm", *ids_of(home)[::2]], _trashed),
-    Scene("rm --delete", _filled, lambda _, home: ["rm", "--delete", "--yes", *ids_of(home)[::2]], _deleted, frozenset({0, 3})),
-    Scene("trash empty", _trashed_half, _command("trash", "empty", "--yes"), _deleted),
+    Scene("rm", _filled, lambda _, home: ["rm", *ids_of(home)[:-20]], _trashed),
+    Scene(
+        "rm --delete",
+        _filled,
+        lambda _, home: ["rm", "--delete", "--yes", *ids_of(home)[:-20]],
+        _deleted,
+        frozenset({0, 3}),
+    ),
+    Scene("trash empty", _trashed_most, _command("trash", "empty", "--yes"), _deleted),
     Scene("gc", _littered, _command("gc", "--grace", "0s", "--named")),
     Scene("repair", _damaged, _command("repair", "--from", "{studio.tree}"), _mended),
     Scene("repair --from-store", _without_database, _command("repair", "--from-store")),

@@ -12,6 +12,7 @@ from dam.commands.core import BaseCommand
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand, UntrashCommand
 from dam.core.exceptions import DamError
 from dam.core.query import listed
+from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam.models.core.base_component import RelationComponent, UniqueComponent
 from dam.models.entity import Entity
@@ -130,47 +131,59 @@ async def test_many_are_deleted_batch_by_batch_until_it_is_stopped(
 
 
 class Released:
-    """What a plugin would dispose of: it notes what is in the database at that moment."""
+    """What a plugin would dispose of: what is noted, what is carried out, and what is in the database at that moment."""
 
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
+    def __init__(self, refusal: str | None = None) -> None:
+        self.refusal = refusal
+        self.noted: list[int] = []
+        self.released: list[int] = []
         self.left: list[int] = []
 
-    async def __call__(self, world: World, rows: Sequence[dict[str, Any]]) -> None:
-        self.numbers += [row["number"] for row in rows]
-        self.left.append(await count(world, Shelf.__table__))
+    async def note(self, transaction: WorldTransaction, rows: Sequence[dict[str, Any]]) -> None:
+        self.noted += [row["number"] for row in rows]
+
+    async def carry_out(self, world: World) -> None:
+        if self.refusal is not None and self.noted:
+            raise DamError(self.refusal)
+        if self.noted:
+            self.left.append(await count(world, Shelf.__table__))
+        self.released, self.noted = self.released + self.noted, []
 
 
 async def test_what_rows_stood_for_is_released_when_their_deletion_is_committed(world: World) -> None:
-    released = Released()
-    world.register_release(Shelf, released)
+    release = Released()
+    world.register_release(Shelf, release)
     ids = await make(world, 3)
     await dispose(world, DeleteCommand(ids[1:]))
-    assert (sorted(released.numbers), released.left) == ([1, 2], [1])
+    assert (sorted(release.released), release.left) == ([1, 2], [1])
 
 
 async def test_inside_a_larger_transaction_nothing_is_released_for_it_may_be_undone(world: World) -> None:
-    released = Released()
-    world.register_release(Shelf, released)
+    release = Released()
+    world.register_release(Shelf, release)
     ids = await make(world, 3)
     with pytest.raises(RuntimeError, match="undo"):
         async with world.transaction() as transaction:
             assert await dispose(transaction.world, DeleteCommand(ids)) == [(i, DELETED) for i in ids]
             raise RuntimeError("undo")
-    assert released.numbers == []
+    assert release.released == []
     assert await count(world, Shelf.__table__) == 3
 
 
-async def test_what_cannot_be_released_is_said_and_the_deletion_stands(world: World) -> None:
-    async def refuse(_world: World, _rows: Sequence[dict[str, Any]]) -> None:
-        raise DamError("the disk is read-only")
-
-    world.register_release(Shelf, refuse)
-    (one,) = await make(world)
+async def test_what_cannot_be_released_is_said_and_released_by_the_next_deletion(world: World) -> None:
+    release = Released("the disk is read-only")
+    world.register_release(Shelf, release)
+    one, other = await make(world, 2)
     (told,) = [event async for event in world.dispatch_command(DeleteCommand([one]))]
     assert isinstance(told, EntityDisposed)
     assert (told.status, told.reason) == (DELETED, "what it stood for could not be removed: the disk is read-only")
-    assert await count(world, Entity.__table__) == 0
+    assert (await count(world, Entity.__table__), release.released) == (1, [])
+
+    release.refusal = None
+    await dispose(world, EmptyTrashCommand())  # which finds nothing in the trash
+    assert release.released == [0]
+    await dispose(world, DeleteCommand([other], dry_run=True))
+    assert (release.noted, release.released) == ([], [0])
 
 
 async def test_each_of_them_is_one_run(world: World) -> None:

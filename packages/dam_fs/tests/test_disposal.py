@@ -13,9 +13,9 @@ from dam.commands.copy_commands import CopyEntitiesCommand
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand
 from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
-from dam_fs.commands import AddAssetsCommand, AssetOutcome, OutcomeStatus
+from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, OutcomeStatus
 from dam_fs.exceptions import StoreMissingError
-from dam_fs.models import DerivedObjectComponent
+from dam_fs.models import DerivedObjectComponent, PendingRelease
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LocalStorage
 
@@ -204,3 +204,30 @@ async def test_a_store_that_is_not_there_is_not_an_empty_one(open_world: OpenWor
     assert "there is no store at" in (told.reason or "")
     with pytest.raises(StoreMissingError):
         await again.get_resource(FileOperationsResource).storage(again)
+
+
+async def test_what_a_committed_deletion_has_not_come_to_is_finished_by_the_next_one(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    world = await open_world()
+    ids = await ids_of(world, file_of(tmp_path, "one"), file_of(tmp_path, "two", "b.txt"))
+    async with world.transaction() as transaction:
+        await run(transaction.world, DeleteCommand(ids[:1]))  # nothing is removed before the outer commit
+    assert (await count(world, Entity.__table__), len(objects(world))) == (1, 2)
+    await run(world, EmptyTrashCommand())
+    assert (len(objects(world)), await count(world, PendingRelease.__table__)) == (1, 0)
+
+
+async def test_gc_finishes_a_deletion_too_and_what_was_added_again_meanwhile_stays(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    world = await open_world()
+    first, other = file_of(tmp_path, "one"), file_of(tmp_path, "two", "b.txt")
+    ids = await ids_of(world, first, other)
+    async with world.transaction() as transaction:
+        await run(transaction.world, DeleteCommand(ids))
+    assert len(objects(world)) == 2
+    await add(world, first)
+    await run(world, GcCommand(grace=3600))
+    assert len(objects(world)) == 1
+    assert [outcome.status for outcome in await add(world, first)] == [OutcomeStatus.KNOWN]

@@ -64,6 +64,8 @@ async def delete(cmd: DeleteCommand, world: World) -> AsyncGenerator[EntityDispo
     async def all_of_them(_transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
         return ids
 
+    if not cmd.dry_run:
+        await _finish(world)
     for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
         if cmd.stop.is_set():
             return
@@ -80,6 +82,8 @@ async def empty_trash(cmd: EmptyTrashCommand, world: World) -> AsyncGenerator[En
         query = select(row.entity_id).where(row.entity_id.in_(ids), row.trashed_at <= until)
         return sorted(await transaction.session.scalars(query))
 
+    if not cmd.dry_run:
+        await _finish(world)
     while not cmd.stop.is_set():
         wanted = select(row.entity_id).where(row.trashed_at <= until, row.entity_id > after)
         async with world.reading() as session:
@@ -93,33 +97,36 @@ async def empty_trash(cmd: EmptyTrashCommand, world: World) -> AsyncGenerator[En
 
 
 async def _delete(world: World, part: Sequence[int], chosen: Choice, *, dry_run: bool) -> list[EntityDisposed]:
-    """Deletes rows, and when that is committed what they stood for. A crash in between leaves what ``gc`` collects; the other
-    way round it would leave rows of what is not there."""
-    gone: dict[type[Component], list[Row]] = {}
+    """Deletes rows, and when that is committed what they stood for: the other way round a crash would leave rows of what is not
+    there. What it leaves this way is noted, and the next deletion finishes it."""
 
     async def work(transaction: WorldTransaction, there: Sequence[int]) -> list[EntityDisposed]:
         ids = await chosen(transaction, there)
-        gone.clear()
         if ids and not dry_run:
             for cls in world.components:
-                if world.release_of(cls) is not None:
-                    gone[cls] = await _rows(transaction, cls, ids)
+                if (release := world.release_of(cls)) and (rows := await _rows(transaction, cls, ids)):
+                    await release.note(transaction, rows)
             await transaction.delete_entities(ids)
         return [_told(entity_id, DisposalStatus.DELETED) for entity_id in ids]
 
     told = await _on_existing(world, part, work)
-    if world.is_in_transaction:  # which may be undone yet
-        return told
-    for cls, rows in gone.items():
-        release = world.release_of(cls)
-        if release is not None and rows:
-            faults.reached("deletion.releases")
-            try:
-                await release(world.root, rows)
-            except DamError as e:
-                for each in told:
-                    each.reason = f"what it stood for could not be removed: {e.message}"
+    if not dry_run and (problem := await _finish(world)):
+        for each in told:
+            each.reason = each.reason or f"what it stood for could not be removed: {problem}"
     return told
+
+
+async def _finish(world: World) -> str | None:
+    """Disposes of what deleted rows stood for; why that cannot be done now, if it cannot."""
+    if world.is_in_transaction:  # which may be undone yet
+        return None
+    faults.reached("deletion.committed")
+    try:
+        for release in world.releases.values():
+            await release.carry_out(world.root)
+    except DamError as e:
+        return e.message
+    return None
 
 
 async def _rows(transaction: WorldTransaction, cls: type[Component], ids: Sequence[int]) -> list[Row]:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,7 +49,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 E = TypeVar("E")
 
-Release = Callable[["World", Sequence[dict[str, Any]]], Awaitable[None]]
+
+class Release(Protocol):
+    """How to dispose of what deleted rows stood for. Rows can be rolled back, and that cannot: it is noted with the deletion, and
+    carried out when that is committed."""
+
+    async def note(self, transaction: "WorldTransaction", rows: Sequence[dict[str, Any]]) -> None:
+        """Remembers, in the transaction that deletes these rows, what is to be disposed of."""
+        ...
+
+    async def carry_out(self, world: "World") -> None:
+        """Disposes of all that is noted, also by processes that ended before they came to it. It has to prove, in a transaction
+        of its own, that nobody else needs it."""
+        ...
+
+
 """Gets rows that are deleted for good."""
 
 Transfer = Callable[
@@ -195,10 +209,7 @@ class World:
         return next((self.transfers[base] for base in component.__mro__ if base in self.transfers), None)
 
     def register_release(self, component: type[Component], release: Release) -> None:
-        """Says how to dispose of what rows of a component, or of those that inherit from it, stood for, once they are deleted.
-
-        It has to prove, in a transaction of its own, that nobody else needs it.
-        """
+        """Says how to dispose of what rows of a component, or of those that inherit from it, stood for, once they are deleted."""
         if self._claim("the release of", component):
             self.releases[component] = release
 

@@ -10,6 +10,7 @@ from dam_fs.models.files import (
     path_key,
 )
 from dam_fs.models.hashes import ContentHashMd5Component, ContentHashSha256Component
+from dam_fs.models.release import PendingRelease
 from dam_fs.models.store import Store
 from dam_fs.models.verification import DamagedDerived, VerificationPass
 
@@ -22,6 +23,7 @@ __all__ = [
     "FilePropertiesComponent",
     "LocationCondition",
     "OriginalSourceInfoComponent",
+    "PendingRelease",
     "StorageType",
     "Store",
     "VerificationPass",

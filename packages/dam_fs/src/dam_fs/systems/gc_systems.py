@@ -14,6 +14,7 @@ from dam_fs.flow import chunks, to_its_end
 from dam_fs.receipts import named_in
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LeavesTemporaries, Storage, StoredObject
+from dam_fs.systems.disposal_systems import carry_out
 from dam_fs.unknown import still_unknown, unknown_objects
 
 BATCH = 256  # objects that are removed while others wait to add theirs
@@ -25,6 +26,8 @@ async def collect(
 ) -> AsyncGenerator[Removed, None]:
     """Unknown objects batch by batch, then temporaries; asks for no transaction, so that the lock is held for a batch alone."""
     storage = await files.storage(world, create=False)
+    if not cmd.dry_run:
+        await carry_out(world)
     before = time.time() - cmd.grace
 
     def is_old(found: StoredObject) -> bool:
