@@ -162,8 +162,10 @@ class Running:
             self.process.wait(seconds)
         return self.process.returncode is not None
 
-    def kill(self) -> None:
-        self.process.kill()
+    def kill_after(self, seconds: float) -> None:
+        """Unless it has ended by then."""
+        if not self.ends_within(seconds):
+            self.process.kill()
 
     def wait_until_stopped(self) -> bool:
         """Whether it has stopped at a fault point, and not come to its end."""
@@ -179,7 +181,6 @@ class Running:
     def finish(self) -> Done:
         """Waits for its end. Raises ``BrokenError`` where it hangs or ends with a traceback."""
         if not self.ends_within(PATIENCE):
-            self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait()
             raise BrokenError(f"{self.process.args!r} did not end within {PATIENCE} seconds")

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 KINDS = {
     "kill": "kills:kills",
+    "damage": "damage:damage",
+    "connection": "servers:connection_cut",
+    "server": "servers:server_crashed",
 }
 """Where each kind of fault is; what it needs is imported only for those that are wanted."""
 
@@ -85,15 +88,14 @@ def run(name: str, studio: Studio, options: argparse.Namespace) -> Tally:
 
     def attempt(trial: Trial) -> None:
         try:
-            tally.struck += trial.attempt()
+            tally.struck += trial.faults * trial.attempt()
         except Exception as e:  # noqa: BLE001  a trial that fails itself has shown nothing
             tally.broken += 1
             print(f"BROKEN {tally.kind} on {tally.database}: {trial.name}\n  {e}", file=sys.stderr)
             if not isinstance(e, BrokenError):
                 traceback.print_exc()
-        tally.tried += 1
-        if tally.tried % 10 == 0:
-            print(f"{tally.kind} on {tally.database}: {tally.tried}", file=sys.stderr)
+        tally.tried += trial.faults
+        print(f"{tally.kind} on {tally.database}: {tally.tried}, {trial.name}", file=sys.stderr)
 
     try:
         with ThreadPoolExecutor(options.jobs) as pool:

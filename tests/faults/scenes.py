@@ -10,6 +10,7 @@ import threading
 import wave
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,8 @@ def state_of(home: Home) -> State:
     if "dam_fs_file_location" not in names:
         return State(Counter(), frozenset(), frozenset(), frozenset(), frozenset(home.objects()))
     union = " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in names)
-    assets = (
-        "SELECT s.hash_value, m.hash_value, p.original_filename, p.size_bytes, p.mime_type "
+    assets = (  # of equal files anyone may have been the first, and give its name
+        "SELECT s.hash_value, m.hash_value, p.size_bytes, p.mime_type "
         "FROM dam_fs_file_properties p LEFT JOIN dam_fs_content_hash_sha256 s ON s.entity_id = p.entity_id "
         "LEFT JOIN dam_fs_content_hash_md5 m ON m.entity_id = p.entity_id"
     )
@@ -200,7 +201,10 @@ class Scene:
 
 @dataclass
 class Studio:
-    """Where the trials of one kind of database take place: the files to take in, and a world for each scene."""
+    """Where the trials of one kind of database take place: the files to take in, and a world for each scene.
+
+    What is to be undone at the end goes to ``exits``.
+    """
 
     folder: Path
     server: Server
@@ -217,6 +221,7 @@ class Studio:
         make_media(self.media, chance)
         self._templates: dict[str, tuple[Home, frozenset[str]]] = {}
         self._copying = threading.Lock()
+        self.exits = ExitStack()
 
     def home_for(self, scene: Scene) -> tuple[Home, frozenset[str]]:
         """A fresh copy of the scene's world, and the keys of what is damaged in it."""
@@ -232,6 +237,7 @@ class Studio:
     def close(self) -> None:
         for home, _ in self._templates.values():
             home.remove()
+        self.exits.close()
 
 
 def make_files(folder: Path, chance: random.Random, count: int, *, first: int = 0) -> None:
@@ -323,6 +329,9 @@ def _command(*arguments: str) -> Callable[[Studio, Home], list[str]]:
 
 
 INGEST = Scene("ingest", _new, _command("add-asset", "-r", "{studio.tree}"), _added)
+
+FILLED = Scene("filled", _filled, _command("ls"))
+"""A world to look at; nothing changes it."""
 
 SCENES = (
     INGEST,

@@ -18,11 +18,12 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault. ``attempt`` says whether it struck before the command was over, and raises ``BrokenError`` if a promise did not
-    hold; the world that it was made on is there still, then."""
+    """One fault, or several at once. ``attempt`` says whether it struck before the command was over, and raises ``BrokenError``
+    if a promise did not hold; the world that it was made on is there still, then."""
 
     name: str
     attempt: Callable[[], bool]
+    faults: int = 1
 
 
 class Kind(Protocol):

