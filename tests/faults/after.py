@@ -78,7 +78,7 @@ def must_be_clean(home: Home) -> None:
     found = home.run("verify")
     unknown = {line["key"] for line in found.items if line["status"] == "unknown"}
     if found.code:
-        raise BrokenError(f"{home.folder}: verify ended with {found.code}: {found.items[:3]} {found.said[-500:]}")
+        raise BrokenError(f"{home.folder}: verify ended with {found.code}: {found.told[-4:]} {found.said[-500:]}")
     before = set(home.objects())
     home.must("gc", "--grace", "0s", "--named")
     if lost := before - set(home.objects()) - unknown:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import psutil
 from after import References, must_complete, must_hold
-from homes import BrokenError, Done, Home, Postgresql
+from homes import PATIENCE, BrokenError, Done, Home, Postgresql
 from scenes import SCENES, Scene, Studio
 from trials import Trial, UnavailableError
 
@@ -114,6 +117,13 @@ class OwnServer(Postgresql):
         self._server: Any = server_in(self.folder)
         super().__init__(without_password(self._server.get_uri()))
 
+    def copy(self, url: str, folder: Path) -> str:
+        """With a checkpoint: a copied sequence says that its next values are in the log, which is that of the original, so that
+        the server would give them again after a crash."""
+        copied = super().copy(url, folder)
+        self.execute(copied, "CHECKPOINT")
+        return copied
+
     def crash(self) -> None:
         """As by ``kill -9`` of all its processes, but that shared memory is given back."""
         postmaster = psutil.Process(self._server.get_pid())
@@ -121,7 +131,19 @@ class OwnServer(Postgresql):
         postmaster.wait(60)
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        """Returns when it has recovered, and lets somebody in."""
+        with suppress(subprocess.TimeoutExpired):  # it recovers for longer than the wheel waits
+            self._server.ensure_postgres_running()
+        until = time.monotonic() + PATIENCE
+        while not self._answers():
+            if time.monotonic() > until:
+                raise BrokenError("the server does not come back")
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        with suppress(OSError, asyncpg.CannotConnectNowError):
+            return bool(self.rows(self._url, "SELECT 1"))
+        return False
 
     def remove(self) -> None:
         self._server.stop()

@@ -129,6 +129,8 @@ def _set_up_logging(options: Globals) -> None:
     logging.basicConfig(level=level or logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(max(level or 0, logging.WARNING) if level != logging.DEBUG else level)
     logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it prints every row that it reads
+    if level != logging.DEBUG:  # that a connection which is lost cannot be closed any more is no news
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     if level is None:
         allowed = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         options.output.warning(f"DAM_LOG_LEVEL={name!r} is not a level; allowed are {allowed}; WARNING is used")
