@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dam_fs.intake import CHUNK, ChangedWhileReadError, NotRegularError, StoppedError, Taken, take
+from dam_fs.intake import CHUNK, ChangedWhileReadError, StoppedError, Taken, take
+from dam_fs.regular import NotRegularError
 from dam_fs.scan import Found
 from dam_fs.storage import LocalStorage, Staged
 

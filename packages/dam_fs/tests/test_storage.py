@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dam_fs.exceptions import StorageError
+from dam_fs.regular import NotRegularError
 from dam_fs.storage import MARK, LocalStorage, Staged
 
 if TYPE_CHECKING:
@@ -369,3 +370,103 @@ def test_what_only_has_the_name_of_an_object_is_none(storage: LocalStorage) -> N
     with open(f"{storage.root}/objects/{free}", "w") as file:
         file.write("no folder")
     assert [found.key for found in storage.objects()] == [key]
+
+
+# -- a store that somebody else has made
+
+LOSES_ITS_BYTES = b"what the link leads to may be gone tomorrow"
+
+
+def plant(storage: LocalStorage, key: str, kind: str, elsewhere: Path) -> str:
+    """Something else than a file where an object should be."""
+    path = storage.local_path(key)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if kind == "a link":
+        elsewhere.write_bytes(LOSES_ITS_BYTES)
+        os.symlink(elsewhere, path)
+    else:
+        os.mkfifo(path)
+    return path
+
+
+@posix
+@pytest.mark.parametrize("kind", ["a link", "a pipe"])
+def test_what_has_the_name_of_an_object_and_is_no_file_is_none_and_makes_room(
+    storage: LocalStorage, tmp_path: Path, kind: str
+) -> None:
+    key = key_of(LOSES_ITS_BYTES)
+    path = plant(storage, key, kind, tmp_path / "elsewhere")
+    assert storage.length(key) is None
+    with pytest.raises(NotRegularError, match="not a regular file"):
+        storage.open(key)
+    put(storage, LOSES_ITS_BYTES)
+    assert stat.S_ISREG(os.lstat(path).st_mode)
+    with storage.open(key) as stream:
+        assert stream.read() == LOSES_ITS_BYTES
+
+
+@posix
+def test_nothing_is_written_through_links_out_of_the_store(storage: LocalStorage, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    root = storage.root
+    os.symlink(elsewhere, f"{root}/objects/{key_of(b'x')[:2]}")
+    with pytest.raises(StorageError, match="is a link, which may lead out of the store"):
+        put(storage, b"x")
+    with pytest.raises(StorageError, match="is a link"):
+        storage.remove([key_of(b"x")])
+    os.symlink(elsewhere, f"{root}/receipts")
+    with pytest.raises(StorageError, match="is a link"):
+        storage.append_receipts(b"{}\n")
+    assert not os.listdir(elsewhere)
+
+
+@posix
+def test_receipts_are_added_to_no_file_elsewhere_and_no_pipe_is_waited_for(
+    storage: LocalStorage, tmp_path: Path
+) -> None:
+    storage.append_receipts(b"{}\n")
+    (name,) = os.listdir(f"{storage.root}/receipts")
+    path, elsewhere = f"{storage.root}/receipts/{name}", tmp_path / "elsewhere"
+    elsewhere.touch()
+    os.unlink(path)
+    os.symlink(elsewhere, path)
+    for use in (lambda: storage.append_receipts(b"{}\n"), lambda: list(storage.receipts())):
+        with pytest.raises(StorageError):
+            use()
+    assert not elsewhere.read_bytes()
+    os.unlink(path)
+    os.mkfifo(path)
+    for use in (lambda: storage.append_receipts(b"{}\n"), lambda: list(storage.receipts())):
+        with pytest.raises(StorageError):
+            use()
+
+
+@posix
+def test_sweeping_removes_nothing_that_is_not_a_temporary(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "project").mkdir(parents=True)
+    (elsewhere / "project.lock").touch()
+    (elsewhere / "project" / "work").touch()
+    linked, own = LocalStorage(str(tmp_path / "linked")), LocalStorage(str(tmp_path / "own"))
+    linked.create()
+    os.symlink(elsewhere, f"{linked.root}/tmp")
+    with pytest.raises(StorageError, match="is a link"):
+        linked.stage()
+    own.create()
+    os.rename(elsewhere, f"{own.root}/tmp")
+    os.symlink(tmp_path / "kept", f"{own.root}/tmp/1-00000000.lock")
+    own.stage().abandon()
+    own.close()
+    assert os.path.exists(f"{own.root}/tmp/project/work")
+    assert not (tmp_path / "kept").exists()
+
+
+@posix
+def test_a_mark_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    storage = LocalStorage(str(tmp_path / "store"))
+    storage.create()
+    os.unlink(f"{storage.root}/{MARK}")
+    os.mkfifo(f"{storage.root}/{MARK}")
+    with pytest.raises(StorageError, match="not a regular file"):
+        storage.read_id()

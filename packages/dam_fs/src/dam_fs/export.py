@@ -17,6 +17,7 @@ from dam.core.durable import flush_file, flush_folder, move_new, sync_file_syste
 from dam_fs.exceptions import ExportError
 from dam_fs.intake import CHUNK
 from dam_fs.names import LONGEST, file_name, numbered
+from dam_fs.regular import open_regular
 from dam_fs.storage import SMALL
 
 NOT_REGULAR = -1
@@ -294,11 +295,8 @@ def _longest_name(folder: str) -> int:
 
 def _digest_of(path: str) -> bytes | None:
     """``None`` of what is no regular file, or cannot be read. Links are not followed: they may lead out of the folder."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(os.open(path, flags), "rb") as stream:
-            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return hashlib.file_digest(stream, "sha256").digest()
+        with open_regular(path) as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
     except OSError:
-        pass
-    return None
+        return None

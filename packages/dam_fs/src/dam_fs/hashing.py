@@ -2,23 +2,16 @@
 
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from dam_fs.intake import ChangedWhileReadError, NotRegularError, StoppedError
+from dam_fs.intake import ChangedWhileReadError, StoppedError
+from dam_fs.regular import FLAGS, require_regular
 from dam_fs.scan import mtime_of
 
 CHUNK = 4 << 20
 _NEVER = threading.Event()
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe without a writer must not hang
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 class Read(NamedTuple):
@@ -56,12 +49,11 @@ def read_file(
     path: str, *, write: Callable[[bytes], None] = lambda _: None, stop: threading.Event = _NEVER, again: bool = True
 ) -> Read:
     """The same for a file that is somebody else's. One that changes meanwhile is read once more, unless ``again`` is off. Raises
-    ``OSError``, ``NotRegularError`` or ``ChangedWhileReadError``."""
+    ``OSError``, ``NotRegularError`` among them, or ``ChangedWhileReadError``."""
     for _ in range(2 if again else 1):
-        with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, _FLAGS)) as file:
+        with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, FLAGS)) as file:
             before = os.fstat(file.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise NotRegularError("not a regular file")
+            require_regular(before.st_mode, path)
             # One that is longer than it was has changed, and may grow as fast as it is read.
             read = read_stream(file, expected=before.st_size, most=before.st_size, write=write, stop=stop)
             after = os.fstat(file.fileno())

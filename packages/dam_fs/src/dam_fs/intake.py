@@ -2,33 +2,22 @@
 
 import hashlib
 import os
-import stat
 import threading
 from dataclasses import dataclass
 
 from dam_fs.mime import HEAD_BYTES, media_type
+from dam_fs.regular import FLAGS, NO_LINK, require_regular
 from dam_fs.scan import Found, mtime_of
 from dam_fs.storage import Staged, Storage
 
 CHUNK = 4 << 20
 _own = threading.local()
 
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe without a writer must not hang
-    | getattr(os, "O_NOFOLLOW", 0)  # links were followed, and judged, by the scan
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = FLAGS | NO_LINK  # links were followed, and judged, by the scan
 
 
 class ChangedWhileReadError(Exception):
     """The file changed while it was read, twice; add it again when nothing writes to it."""
-
-
-class NotRegularError(Exception):
-    """What was opened is not a regular file, whatever it was when it was found."""
 
 
 class StoppedError(Exception):
@@ -59,8 +48,8 @@ _NEVER = threading.Event()
 def take(found: Found, storage: Storage | None, *, force: bool = False, stop: threading.Event = _NEVER) -> Taken:
     """Reads a file once and, with a ``storage``, stages it unless the object is there in full length (``force``: always).
 
-    A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError``, ``ChangedWhileReadError``,
-    ``StoppedError`` soon after ``stop`` is set, or ``StorageError`` where the store is at fault.
+    A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError`` among them,
+    ``ChangedWhileReadError``, ``StoppedError`` soon after ``stop`` is set, or ``StorageError`` where the store is at fault.
     """
     for _ in range(2):
         if taken := _read(found, storage, force=force, stop=stop):
@@ -73,7 +62,7 @@ def _read(found: Found, storage: Storage | None, *, force: bool, stop: threading
     fd = os.open(found.opened, _FLAGS)
     try:
         before = os.fstat(fd)
-        _require_regular(before.st_mode)
+        require_regular(before.st_mode, found.opened)
         content = _Content(before.st_size, storage, force=force)
         try:
             buffer = _buffer()
@@ -143,11 +132,6 @@ class _Content:
         return (
             not self._force and self._storage is not None and self._storage.length(self.sha256.hexdigest()) == self.size
         )
-
-
-def _require_regular(mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        raise NotRegularError("not a regular file")
 
 
 def _require_wanted(stop: threading.Event) -> None:

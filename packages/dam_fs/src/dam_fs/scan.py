@@ -6,9 +6,11 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 from dam_fs.exceptions import InvalidPatternError
+from dam_fs.regular import open_regular
 from dam_fs.storage import MARK
 
 if TYPE_CHECKING:
@@ -193,7 +195,7 @@ def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
     path = os.path.join(folder, name or "")
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise InvalidPatternError("it is no file of its own")
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+    with TextIOWrapper(open_regular(path), encoding="utf-8", errors="surrogateescape") as lines:
         yield _Ignoring(folder, _patterns(lines))
 
 

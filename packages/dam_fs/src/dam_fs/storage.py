@@ -21,6 +21,7 @@ from dam.core.durable import flush as _flush
 from dam.core.durable import flush_folder as _flush_folder
 from dam.core.durable import sync_file_system as _sync_file_system
 from dam_fs.exceptions import StorageError
+from dam_fs.regular import NO_LINK, is_link, open_regular
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -209,7 +210,7 @@ class LocalStorage:
 
     def read_id(self) -> str | None:
         try:
-            with open(f"{self.root}/{MARK}", encoding="utf-8") as mark:
+            with open_regular(f"{self.root}/{MARK}", follow=True) as mark:
                 found = json.load(mark)
             return str(found["store"])
         except (FileNotFoundError, NotADirectoryError):
@@ -255,14 +256,15 @@ class LocalStorage:
 
     def length(self, key: str) -> int | None:
         try:
-            return os.stat(self.local_path(key)).st_size
+            found = os.lstat(self.local_path(key))
         except FileNotFoundError:
             return None
         except OSError as e:
             raise storage_error(e, "look into") from e
+        return found.st_size if stat.S_ISREG(found.st_mode) else None  # what a link leads to is not kept here
 
     def open(self, key: str) -> BinaryIO:
-        return open(self.local_path(key), "rb")
+        return open_regular(self.local_path(key))
 
     def objects(self) -> Iterator[StoredObject]:
         for folder in _entries(self._objects):
@@ -279,6 +281,7 @@ class LocalStorage:
         for key in keys:
             path = self.local_path(key)
             try:
+                self._refuse_links([os.path.dirname(path)])
                 if IS_WINDOWS:
                     os.chmod(path, 0o600)
                 os.unlink(path)
@@ -295,7 +298,9 @@ class LocalStorage:
             os.stat(f"{self.root}/{MARK}")
             is_new = not os.path.exists(path)
             os.makedirs(self._receipts, mode=0o700, exist_ok=True)
-            fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+            self._refuse_links([self._receipts, path])
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0)
+            fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
             try:
                 if os.write(fd, lines) != len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
@@ -312,7 +317,11 @@ class LocalStorage:
     def receipts(self) -> Iterator[bytes]:
         for entry in _entries(self._receipts):
             if entry.name.endswith(".jsonl"):
-                with open(entry.path, "rb") as file:
+                try:
+                    file = open_regular(entry.path)
+                except OSError as e:
+                    raise storage_error(e, "look into") from e
+                with file:
                     yield from file
 
     def stage(self) -> Staged:
@@ -334,9 +343,10 @@ class LocalStorage:
         try:
             self._flush_files([staged.path for _, staged in objects])
             faults.reached("objects.flushed")
+            self._refuse_links({self._objects, *(os.path.dirname(self.local_path(key)) for key, _ in objects)})
             for key, staged in objects:
                 target = self.local_path(key)
-                if key not in replacing and os.path.exists(target):
+                if key not in replacing and self.length(key) is not None:
                     staged.abandon()
                 else:
                     _move(staged.path, target)
@@ -369,6 +379,7 @@ class LocalStorage:
             os.stat(f"{self.root}/{MARK}")  # nothing is made in the folder that an unmounted store leaves behind
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._temporaries, mode=0o700)
+            self._refuse_links([self._temporaries])
             self._lock = FileLock(f"{name}.lock", thread_local=False)
             self._lock.acquire()
             os.mkdir(name, mode=0o700)
@@ -385,7 +396,7 @@ class LocalStorage:
             self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
 
     def abandoned(self) -> list[Abandoned]:
-        locks = [entry.path for entry in _entries(self._temporaries) if _TEMPORARY.fullmatch(entry.name)]
+        locks = [entry.path for entry in _entries(self._temporaries) if _is_lock(entry)]
         found = [path.removesuffix(".lock") for path in locks]
         marks = [entry.path for entry in _entries(self.root) if _NEW_MARK.fullmatch(entry.name)]
         return [_weighed(path) for path in found if not self._is_in_use(path)] + [_weighed(path) for path in marks]
@@ -422,8 +433,18 @@ class LocalStorage:
 
     def _lock_files(self) -> Iterator[str]:
         with os.scandir(self._temporaries) as entries:
-            names = [entry.path for entry in entries if entry.name.endswith(".lock")]
+            names = [entry.path for entry in entries if _is_lock(entry)]
         return (path for path in names if path != f"{self._temporary}.lock")
+
+    @staticmethod
+    def _refuse_links(paths: Iterable[str]) -> None:
+        """What is written to a store stays in it: one that came from somebody else may hold links to anywhere."""
+        for path in paths:
+            if is_link(path):
+                raise StorageError(
+                    f"the store's {path} is a link, which may lead out of the store; put what it leads to in its place, "
+                    "or mount that there, and run the command again"
+                )
 
     # -- flushing
 
@@ -453,6 +474,11 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
     except OSError as e:
         raise storage_error(e, "look into") from e
+
+
+def _is_lock(entry: os.DirEntry[str]) -> bool:
+    """Whether it belongs to the temporaries of some process, and nothing else by that name."""
+    return _TEMPORARY.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
 
 
 def _weighed(path: str) -> Abandoned:

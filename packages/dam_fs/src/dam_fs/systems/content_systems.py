@@ -15,6 +15,7 @@ from dam_fs.models import (
     OriginalSourceInfoComponent,
     StorageType,
 )
+from dam_fs.regular import open_regular
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import is_unchanged
 
@@ -68,7 +69,7 @@ class FileOpener:
 
 
 def _open(path: str) -> BinaryIO:
-    return open(path, "rb")
+    return open_regular(path, follow=True)
 
 
 def _refuse(path: str) -> BinaryIO:

@@ -27,7 +27,7 @@ from dam.models.markers import NeedsMetadataExtractionComponent
 from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, AssetsAddedEvent, FilesCounted, OutcomeStatus
 from dam_fs.flow import batched, chunks, spread, to_its_end
-from dam_fs.intake import ChangedWhileReadError, NotRegularError, Taken, take
+from dam_fs.intake import ChangedWhileReadError, Taken, take
 from dam_fs.models import (
     ContentHashMd5Component,
     ContentHashSha256Component,
@@ -40,6 +40,7 @@ from dam_fs.models import (
 from dam_fs.models.files import shown
 from dam_fs.receipts import Receipt, lines_of
 from dam_fs.records import Known, judge_references, known_content, mark_damaged, unchanged
+from dam_fs.regular import NotRegularError
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.scan import Found, LeftOut, ScanRules, is_unchanged, scan
 from dam_fs.settings import FsSettings
@@ -215,7 +216,7 @@ class Ingest:
         try:
             taken = take(found, self._storage if self._stages else None, force=force, stop=self._left)
         except NotRegularError as e:
-            return AssetOutcome(found.path, OutcomeStatus.SKIPPED, reason=str(e))
+            return AssetOutcome(found.path, OutcomeStatus.SKIPPED, reason=e.strerror)
         except ChangedWhileReadError as e:
             return AssetOutcome(found.path, OutcomeStatus.FAILED, reason=str(e))
         except OSError as e:

@@ -21,7 +21,7 @@ from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
 from dam_fs.exceptions import NotAFileError
 from dam_fs.flow import chunks, to_its_end
 from dam_fs.hashing import Read, read_file, read_stream
-from dam_fs.intake import ChangedWhileReadError, NotRegularError
+from dam_fs.intake import ChangedWhileReadError
 from dam_fs.models import (
     DamagedDerived,
     DerivedObjectComponent,
@@ -164,7 +164,7 @@ class Repair:
         for path in _files_below(self._cmd.folders, own):
             if self._cmd.stop.is_set():
                 return
-            with suppress(OSError, NotRegularError, ChangedWhileReadError):
+            with suppress(OSError, ChangedWhileReadError):
                 if None not in sizes and os.stat(path).st_size not in sizes:
                     continue
                 if wanted := by_key.get(read_file(path).digest):
@@ -217,7 +217,7 @@ class Repair:
                     if staged:
                         staged.close()
                     return Mended(damaged, path, read, staged)
-            except (OSError, NotRegularError, ChangedWhileReadError):
+            except (OSError, ChangedWhileReadError):
                 pass
             except BaseException:
                 if staged:
@@ -316,7 +316,7 @@ def _of_reference(location: FileLocationComponent, stored: bool, read: Read | No
 
 
 def _held(location: FileLocationComponent) -> Read | None:
-    with suppress(OSError, NotRegularError, ChangedWhileReadError):
+    with suppress(OSError, ChangedWhileReadError):
         read = read_file(location.physical_path_or_key)
         return read if read.digest == location.content_identifier else None
     return None

@@ -29,7 +29,7 @@ from dam.core.world import World
 from dam_fs.commands import Finding, FindingKind, PassBegun, PassEnded, PlacesVerified, VerifyCommand
 from dam_fs.flow import batched, chunks, spread, to_its_end
 from dam_fs.hashing import Read, read_file, read_stream
-from dam_fs.intake import ChangedWhileReadError, NotRegularError, StoppedError
+from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
     ContentHashSha256Component,
     DamagedDerived,
@@ -42,6 +42,7 @@ from dam_fs.models import (
     VerificationPass,
 )
 from dam_fs.mounts import absent_folder
+from dam_fs.regular import NotRegularError
 from dam_fs.resources import FileOperationsResource
 from dam_fs.settings import FsSettings
 from dam_fs.storage import Storage, StoredObject
@@ -348,9 +349,7 @@ class Verification:
             return Seen(place, State.LEFT)
         except ChangedWhileReadError:
             return Seen(place, State.BUSY)
-        except NotRegularError as e:
-            return Seen(place, State.NO_FILE, reason=str(e))
-        except IsADirectoryError as e:
+        except (NotRegularError, IsADirectoryError) as e:
             return Seen(place, State.NO_FILE, reason=e.strerror)
         except (FileNotFoundError, NotADirectoryError):
             absent = None if place.is_object else absent_folder(place.path)
