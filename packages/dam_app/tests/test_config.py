@@ -104,13 +104,20 @@ def test_a_strangers_file_found_by_walking_up_is_refused_and_one_that_was_named_
         stranger.write_text("")
         os.chown(stranger, 12345, -1)
     else:
-        stranger.symlink_to("/dev/null")  # which is root's; and a link to it is no way around
+        stranger.symlink_to("/etc/passwd")  # which is root's; and a link to it is no way around
     with pytest.raises(SettingsError, match="belongs to another user") as caught:
         load_configuration()
     assert f"--config {home / 'dam.toml'}" in caught.value.message
     if os.getuid() == 0:
         (home / "dam.toml").touch()
         assert load_configuration(str(home / "dam.toml")).choose(None) == "default"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("name", ["dam.toml", ".env"])
+def test_a_pipe_is_no_configuration_and_nobody_waits_for_it(home: Path, name: str) -> None:
+    os.mkfifo(home / name)
+    assert load_configuration().choose(None) == "default"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working folder of a process")

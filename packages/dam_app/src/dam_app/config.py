@@ -272,7 +272,8 @@ def load_configuration(config: str | None = None, *, added: str = "") -> Configu
         _refuse_strangers(dotenv)
     variables = _variables(dotenv, here)
     try:
-        tables = Tables(_env_file=dotenv, **content)  # pyright: ignore[reportCallIssue]  # an option of every BaseSettings
+        env_file = dotenv if dotenv.is_file() else None  # a pipe would be waited for, whoever made it
+        tables = Tables(_env_file=env_file, **content)  # pyright: ignore[reportCallIssue]  # an option of every BaseSettings
     except ValidationError as e:
         raise SettingsError("\n".join(_misshapen(e, file, variables))) from e
     except UnreadableVariableError as e:
@@ -320,7 +321,8 @@ def _variables(dotenv: Path, here: Path) -> dict[str, Variable]:
     """All that the environment and the ``.env`` say, by name in capitals. Raises ``SettingsError`` for what is near a
     setting and none: a misspelt variable must not be nothing."""
     try:
-        lines = {key.upper(): value for key, value in dotenv_values(dotenv).items() if key.upper().startswith("DAM_")}
+        said = dotenv_values(dotenv) if dotenv.is_file() else {}
+        lines = {key.upper(): value for key, value in said.items() if key.upper().startswith("DAM_")}
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(f"{dotenv} cannot be read: {e}") from e
     for name in lines:
