@@ -1,6 +1,8 @@
 """SQLite: a file, one writer at a time, and readers that wait for nobody."""
 
 import asyncio
+import logging
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -19,9 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from dam.core.databases.backend import Backend, Writing, refuse_self_deadlock
+from dam.core.databases.network import network_file_system
 from dam.core.exceptions import DamError, DatabaseLockedError, DatabaseUnavailableError
 
 BUSY_SECONDS = 60
+
+logger = logging.getLogger(__name__)
 
 
 class SqliteBackend(Backend):
@@ -44,6 +49,7 @@ class SqliteBackend(Backend):
     def engine(self, url: URL) -> AsyncEngine:
         engine = create_async_engine(url, connect_args={"async_creator_fn": _open})
         event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "connect", partial(_warn_of_others, engine.url.database), once=True)
         event.listen(engine.sync_engine, "begin", partial(_begin, WeakKeyDictionary()))
         event.listen(engine.sync_engine, "handle_error", partial(_explain, engine.url.database))
         return engine
@@ -148,6 +154,17 @@ def _set_pragmas(connection: Any) -> None:
     for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "wal_autocheckpoint=8192"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _warn_of_others(file: str | None, _connection: object, _record: object) -> None:
+    # The index of the write-ahead log is memory that the processes of one machine share; those of another one have their own.
+    kind = network_file_system(os.path.dirname(os.path.abspath(file))) if file else None
+    if kind is not None:
+        logger.warning(
+            "%s: the database lies on a network file system (%s); two machines that use it at once destroy it. Put the "
+            "database on a local disk, or use PostgreSQL; the store may stay where it is",
+            file, kind,
+        )  # fmt: skip
 
 
 def _write_ahead(cursor: Any) -> str:
