@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -490,6 +492,93 @@ def test_verbose_tells_every_file_on_a_terminal_and_failures_are_always_told(pic
     code, screen = on_terminal("-v", "add-asset", "-r", str(pictures), columns=400)
     assert f"known: {pictures}/a.txt" in screen
     assert f"linked: {pictures}/-b.txt" in screen
+
+
+OBEYED = "\x1b]0;owned\x07\r\x9b31m\u202egnp\x1b[2Jx\u2028\x85"
+"""What a terminal would obey, or what would turn a line around."""
+
+FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*[mAK]|\x1b\[\?25[lh]|\r(?=\n)|\r(?=\x1b\[)")
+"""Colours, and what the progress bar moves the cursor with."""
+
+
+def raw(text: str) -> list[str]:
+    """What should have been escaped, each with what stands around it."""
+    found = re.finditer("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069]", text)
+    return [ascii(text[max(match.start() - 40, 0) : match.end() + 20]) for match in found]
+
+
+@pytest.fixture
+def obeyed(home: Path) -> Path:
+    """Files whose names, and what they say in EXIF and ID3, is what a terminal would obey; one of them is damaged."""
+    folder = home / "obeyed"
+    (folder / f"in{OBEYED}").mkdir(parents=True)
+    exif = Image.Exif()
+    for tag in (0x010E, 0x010F, 0x0110, 0x0131, 0x013B, 0x8298):
+        exif[tag] = OBEYED
+    Image.new("RGB", (64, 48), "#ff7f00").save(folder / f"{OBEYED}.jpg", exif=exif)
+    (folder / f"bad{OBEYED}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + OBEYED.encode())
+    (folder / f"in{OBEYED}" / "link").symlink_to(f"nowhere{OBEYED}")
+    text = b"\x01" + OBEYED.encode("utf-16")
+    tags = b"".join(name + struct.pack(">IH", len(text), 0) + text for name in (b"TIT2", b"TPE1", b"TALB", b"TCON"))
+    size = bytes(len(tags) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    (folder / f"{OBEYED}.mp3").write_bytes(b"ID3\3\0\0" + size + tags + (b"\xff\xfb\x90\0" + bytes(413)) * 20)
+    return folder
+
+
+@POSIX
+def test_nothing_that_files_say_reaches_a_terminal_or_a_pipe_raw(obeyed: Path) -> None:
+    picture = str(obeyed / f"{OBEYED}.jpg")
+    toml = obeyed / f"in{OBEYED}" / "dam.toml"
+    toml.write_text("[worlds.a]\n")
+    for arguments in (
+        ["-v", "add-asset", "-r", str(obeyed)],
+        ["--json", "add-asset", "-r", str(obeyed)],
+        ["add-asset", f"no{OBEYED}"],
+        ["show", "1", "2", "3"],
+        ["--json", "show", "1", "2", "3"],
+        ["ls"],
+        ["failures"],
+        ["find-file-by-hash", "--file", picture],
+        ["find-similar-images", str(obeyed / f"bad{OBEYED}.png")],
+        ["thumbnail", "1", "--output", f"{OBEYED}.webp"],
+        ["export", "--all", f"out{OBEYED}", "--sidecar"],
+        ["backup", f"backup{OBEYED}"],
+        ["-v", "export", "1", picture],
+        ["-v", "--world", OBEYED, "ls"],
+        ["ls", OBEYED],
+        ["ls", f"--{OBEYED}"],
+        ["--config", str(toml), "worlds", "create", "b"],
+        ["--config", str(toml), "config", "show"],
+        ["rm", "1"],
+        ["trash", "list"],
+    ):
+        done = dam(*arguments)
+        assert not raw(done.stdout + done.stderr), arguments
+        _, screen = on_terminal(*arguments)
+        assert not raw(FOR_TERMINALS.sub("", screen)), arguments
+
+
+@POSIX
+def test_what_is_logged_and_what_nobody_foresaw_is_escaped_as_well(obeyed: Path) -> None:
+    """A plugin's verb that logs and raises what it has read in a file."""
+    code = f"""
+import sys
+import dam_app.cli, dam_app.context
+sys.argv = ["dam-cli", "-v", "ls"]
+def work(*_):
+    import logging
+    dam_app.context._set_up_logging(dam_app.context.Globals())
+    logging.getLogger("birds").warning("seen: %s", {OBEYED!r})
+    raise ValueError({OBEYED!r})
+dam_app.cli.app = lambda **_: work()
+dam_app.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    err = done.stderr.decode()
+    assert done.returncode == 1
+    assert "seen: \\x1b]0;owned" in err
+    assert "ValueError: \\x1b]0;owned" in err
+    assert not raw(err)
 
 
 @POSIX

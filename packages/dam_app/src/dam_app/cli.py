@@ -37,7 +37,7 @@ from dam_app.commands import (
     worlds,
 )
 from dam_app.commands import gc as gc_command
-from dam_app.context import INTERRUPTED, Globals, guarded
+from dam_app.context import INTERRUPTED, Globals, guarded, print_traceback
 from dam_app.output import Output, safe
 from dam_app.verbs import conflict, verbs
 
@@ -83,6 +83,7 @@ def _mistakes_as_json() -> Iterator[None]:
         raise typer.Exit(130) from None
     except TyperException as e:
         if "--json" not in sys.argv:
+            e.message = safe(e.message)  # which holds words of the command line, and those may be names of files
             raise
         Output(json=True).error(e.format_message())
         raise typer.Exit(e.exit_code) from e
@@ -169,6 +170,7 @@ for module in (
 def main() -> None:
     """The console script."""
     _prepare_streams()
+    sys.excepthook = lambda _kind, error, _trace: print_traceback(error)
     # What a command imports looks like garbage to be searched, every 700 objects: a tenth of the time of a look-up.
     gc.set_threshold(100_000)
     sys.exit(guarded(lambda: app(standalone_mode=True), verbose="-v" in sys.argv or "--verbose" in sys.argv))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from dam_app.output import Output
+from dam_app.output import Output, safe_lines
 
 if TYPE_CHECKING:
     from dam.core.world import World
@@ -103,12 +103,17 @@ def guarded(work: Callable[[], Any], *, output: Output | None = None, verbose: b
         from dam_app.exits import exit_of
 
         if verbose:
-            import traceback
-
-            traceback.print_exc()
+            print_traceback(e)
         output.error(e.message, code=e.code)
         return int(exit_of(e))
     return code
+
+
+def print_traceback(error: BaseException) -> None:
+    """What errors say may come from a file."""
+    import traceback
+
+    print(safe_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr)
 
 
 def _discard_output() -> None:
@@ -126,7 +131,14 @@ def _set_up_logging(options: Globals) -> None:
 
     name = os.environ.get("DAM_LOG_LEVEL", "INFO" if options.verbose else "WARNING").upper()
     level = logging.getLevelNamesMapping().get(name)
-    logging.basicConfig(level=level or logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+    class SafeFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return safe_lines(super().format(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level or logging.WARNING, handlers=[handler])
     logging.getLogger("alembic").setLevel(max(level or 0, logging.WARNING) if level != logging.DEBUG else level)
     logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it prints every row that it reads
     if level != logging.DEBUG:  # that a connection which is lost cannot be closed any more is no news

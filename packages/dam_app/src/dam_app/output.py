@@ -19,6 +19,11 @@ def safe(text: str) -> str:
     return text if text.isprintable() else "".join(c if _is_harmless(c) else _escape(c) for c in text)
 
 
+def safe_lines(text: str) -> str:
+    """The same for text of several lines, or cells with tabs between them, which stay."""
+    return "\n".join("\t".join(map(safe, line.split("\t"))) for line in text.split("\n"))
+
+
 def _is_harmless(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"  # spaces of any width
 
@@ -64,7 +69,7 @@ class Output:
         if self.json:
             self._json("item", record)
         elif line is not None:
-            print(line)
+            print(safe_lines(line))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """For people: aligned on a terminal, separated by tabs without a heading in a pipe."""
@@ -86,7 +91,7 @@ class Output:
     def note(self, text: str) -> None:
         """Something to know that is not data: for a person, whatever stdout is."""
         if not self.quiet:
-            print("\n".join(map(safe, text.split("\n"))), file=sys.stderr)
+            print(safe_lines(text), file=sys.stderr)
 
     def warning(self, text: str, **fields: Any) -> None:
         if self.json:
@@ -98,8 +103,7 @@ class Output:
         if self.json:
             self._json("error", {"message": text, **fields})
         else:
-            lines = [safe(line) for line in text.split("\n")]
-            print("error: " + "\n".join(lines), file=sys.stderr)
+            print("error: " + safe_lines(text), file=sys.stderr)
 
     def progress(self, record: Mapping[str, Any]) -> None:
         if self.json:
