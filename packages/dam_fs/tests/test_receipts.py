@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,11 +42,11 @@ async def receipts(world: World) -> list[Receipt]:
     st.builds(
         Receipt,
         st.just(KEY),
-        st.text(),
-        st.none() | st.text(),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        st.none() | st.binary(min_size=16, max_size=16).map(bytes.hex),
         st.none() | st.integers(0, 1 << 62),
-        st.none() | st.text(),
-        st.none() | st.binary().map(os.fsdecode),
+        st.none() | st.sampled_from(["text/plain", "image/x-ü"]),
+        st.none() | st.binary().map(lambda raw: os.fsdecode(raw.replace(b"\0", b""))),
         copied=st.booleans(),
         deleted=st.booleans(),
         derived=st.booleans(),
@@ -58,6 +60,37 @@ def test_a_receipt_is_read_as_it_was_written(receipt: Receipt) -> None:
 @given(st.lists(st.binary(max_size=40)))
 def test_whatever_else_stands_there_is_no_receipt(lines: list[bytes]) -> None:
     assert list(receipts_in([*lines, b"[]", b"3", b'{"sha256": 5}', b'{"sha256": "ab"}', b'{"name": "x"}'])) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"name": 5},
+        {"name": {"a": 1}},
+        {"name": "\ud800"},
+        {"name": "a\0b"},
+        {"name": "x" * 100_000},
+        {"path": ["x"]},
+        {"path": "a\0b", "copied": False},
+        {"size": "9"},
+        {"size": 1 << 63},
+        {"mtime_ns": 10**30},
+        {"md5": "zz"},
+        {"copied": "no"},
+        {"at": 5},
+        {"at": "yesterday"},
+        {"sha256": KEY.upper()},
+        {"sha256": KEY[:-2] + " 0"},
+    ],
+    ids=str,
+)
+def test_what_nobody_here_would_have_written_is_no_receipt(said: dict[str, object]) -> None:
+    assert list(receipts_in([json.dumps({"sha256": KEY, **said}).encode()])) == []
+
+
+def test_a_line_that_is_made_to_break_the_parser_is_no_receipt() -> None:
+    digits = b'{"sha256": "%s", "size": %s}' % (KEY.encode(), b"9" * 5000)
+    assert list(receipts_in([b"[" * 100_000, digits, b"\xff\xfe{{{"])) == []
 
 
 async def test_every_name_of_every_file_has_one(open_world: OpenWorld, tmp_path: Path) -> None:

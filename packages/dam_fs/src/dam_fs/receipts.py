@@ -5,6 +5,8 @@ committed, and one may tell of something that never was.
 """
 
 import json
+import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -42,13 +44,40 @@ class Receipt:
             said: Any = json.loads(line)
             known = {key: value for key, value in said.items() if key in _DEFAULTS}
             receipt = cls(**known)
-            bytes.fromhex(receipt.sha256)
-        except (ValueError, TypeError, AttributeError):
+            receipt._require_sense()
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return None
-        return receipt if len(receipt.sha256) == DIGITS else None
+        return receipt
+
+    def _require_sense(self) -> None:
+        """Raises ``ValueError`` for what nobody here would have written: a store may come from somebody else."""
+        texts = [self.name, self.path or "", self.media_type or ""]
+        numbers = [self.size or 0, self.mtime_ns or 0]
+        if (
+            any(type(getattr(self, key)) not in kinds for key, kinds in _KINDS.items())
+            or not _SHA256.fullmatch(self.sha256)
+            or not _MD5.fullmatch(self.md5 or "")
+            or any(abs(number) >= 1 << 63 for number in numbers)
+            or any("\0" in text for text in texts)
+            or max(len(self.name), len(self.media_type or "")) > LONGEST
+        ):
+            raise ValueError
+        os.fsencode(f"{self.name}{self.path}")
+        if self.at:
+            datetime.fromisoformat(self.at)
 
 
-DIGITS = 64
+LONGEST = 1024
+"""Characters of a name or a media type; no file system has longer names."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_MD5 = re.compile("([0-9a-f]{32})?")
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("sha256", "name", "at"), (str,)),
+    **dict.fromkeys(("md5", "media_type", "path"), (str, type(None))),
+    **dict.fromkeys(("size", "mtime_ns"), (int, type(None))),
+    **dict.fromkeys(("copied", "deleted", "derived"), (bool,)),
+}
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Receipt)}
 
 

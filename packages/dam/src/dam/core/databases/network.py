@@ -5,19 +5,18 @@ import os
 import sys
 
 SHARED = frozenset(
-    (
-        "9p acfs afpfs afs beegfs ceph cifs coda davfs fhgfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
-        "orangefs prl_fs pvfs2 smb smb2 smb3 smbfs vboxsf virtiofs vmhgfs webdav"
-    ).split()
+    """
+    9p acfs afpfs afs beegfs ceph cifs coda davfs fhgfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs prl_fs pvfs2
+    smb smb2 smb3 smbfs vboxsf virtiofs vmhgfs webdav
+    """.split()  # noqa: SIM905  a list of words is read more easily
 )
 """File systems by name, those included that a machine shares with the virtual ones on it."""
 
 SHARED_IN_USERSPACE = frozenset(
-    (
-        "afp ceph ceph-fuse cifs curlftpfs davfs davfs2 gcsfuse glusterfs goofys gvfsd-fuse httpfs juicefs "
-        "lizardfs mfs moosefs mount-s3 mountpoint-s3 nfs rclone s3fs s3ql seaweedfs smbnetfs sshfs "
-        "vmhgfs-fuse webdavfs"
-    ).split()
+    """
+    afp ceph ceph-fuse cifs curlftpfs davfs davfs2 gcsfuse glusterfs goofys gvfsd-fuse httpfs juicefs lizardfs mfs moosefs
+    mount-s3 mountpoint-s3 nfs rclone s3fs s3ql seaweedfs smbnetfs sshfs vmhgfs-fuse webdavfs
+    """.split()  # noqa: SIM905
 )
 """The same for ``fuse.NAME`` of Linux."""
 
