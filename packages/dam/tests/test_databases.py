@@ -1,8 +1,10 @@
 """What a database says when it cannot be reached, when it is lost, and when two writers get in each other's way."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,3 +310,17 @@ def test_no_message_shows_what_may_be_a_password(url: str) -> None:
         parse_url(url)
     assert "host" in str(told.value)
     assert not [part for part in ("S3cr", "X@", "pw") if part in str(told.value).partition("password")[0]]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+async def test_a_new_database_is_for_its_owner_alone_whoever_opens_it(tmp_path: Path) -> None:
+    was = os.umask(0)
+    try:
+        async with World(WorldConfig(name="own", database_url=f"sqlite+aiosqlite:///{tmp_path}/own.db")) as world:
+            await world.setup()
+            async with world.transaction() as transaction:
+                await transaction.create_entity()
+                modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("own.db*")}
+    finally:
+        os.umask(was)
+    assert modes == {"own.db": 0o600, "own.db-wal": 0o600, "own.db-shm": 0o600}

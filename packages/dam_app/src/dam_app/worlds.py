@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import select
@@ -148,7 +148,6 @@ async def _prepare(world: World, say: Say, home: str, *, setup: bool, orphaned: 
         if not orphaned:
             await refuse_orphaned_store(world, file)
         _make_folder(os.path.dirname(os.path.abspath(file)), home, world.name)
-        _make_private(file)
     if setup:
         return
     if file is not None and await world.is_blank():
@@ -174,12 +173,6 @@ def require_folder(folder: str, home: str, world: str) -> None:
             f"world {world!r}: there is no folder {folder} for its database; is its disk mounted? "
             "Mount it, make the folder, or correct database_url. Nothing was created"
         )
-
-
-def _make_private(file: str) -> None:
-    """What is known of files is for their owner alone; SQLite gives the files beside the database the same mode."""
-    with suppress(OSError):  # SQLite says better why it cannot be made
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _make_folder(folder: str, home: str, world: str) -> None:

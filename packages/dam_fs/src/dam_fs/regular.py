@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from functools import partial
-from typing import BinaryIO
+from io import BufferedReader
 
 FLAGS = (
     os.O_RDONLY
@@ -28,7 +28,7 @@ def require_regular(mode: int, path: str) -> None:
         raise NotRegularError(path)
 
 
-def open_regular(path: str, *, follow: bool = False) -> BinaryIO:
+def open_regular(path: str, *, follow: bool = False) -> BufferedReader:
     """A regular file, to be read; a link to one only with ``follow``. Raises ``OSError``: ``NotRegularError`` or
     ``IsADirectoryError`` for what is something else."""
     try:

@@ -119,8 +119,17 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
-async def _open(*args: Any, **kw: Any) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(*args, factory=_Connection, **kw)
+def _make_private(file: str) -> None:
+    """What is known of files is for their owner alone; SQLite gives the files beside the database the same mode."""
+    # Never opened where it is there: closing it would take away the locks that this process holds on it.
+    with suppress(OSError):  # SQLite says better why it cannot be made
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+async def _open(file: str, **kw: Any) -> aiosqlite.Connection:
+    if not kw.get("uri"):
+        _make_private(file)
+    connection = aiosqlite.connect(file, factory=_Connection, **kw)
     thread = connection._thread  # noqa: SLF001  SQLAlchemy, in whose place this stands, makes it a daemon as well
     thread.daemon = True
     try:
