@@ -16,7 +16,9 @@ from dam.analysis.blob import Blob
 from dam.analysis.facts import load_facts
 from dam.analysis.jobs import Compute, Failure, Job, Limits
 from dam.analysis.pool import PoolClosedError, WorkerPool, WorkerStartError
+from dam.analysis.process import found
 from dam.analysis.ref import ref
+from dam.analysis.worker import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -363,3 +365,12 @@ def test_a_blob_is_opened_and_shown(file: str) -> None:
         assert stream.read() == b"content"
     assert blob.head(3) == b"con"
     assert repr(blob) == f"Blob({file!r}, 7, 'text/plain')"
+
+
+@pytest.mark.parametrize("body", [b"\x80\x05cos\n\0\n.", b"\x80\x05\x8c\x02os\x8c\x03\xed\xa0\x80\x93."])
+def test_what_a_worker_says_is_a_failure_that_every_database_takes(body: bytes) -> None:
+    told = found(FACTS, body, "hostile_computes:content")
+    assert isinstance(told, Failure)
+    assert told.message.startswith("UnpicklingError: the facts hold os.")
+    assert told.message.encode("utf-8")
+    assert "\0" not in told.message

@@ -467,3 +467,29 @@ def test_a_password_that_is_written_down_is_refused_and_not_shown(home: Path, pa
         load_configuration().describe("far")
     assert "sesame" not in refused.value.message
     assert "database_password" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (
+            "[worlds.a]\nfolder = '~nobody-of-that-name/x'",
+            "folder='~nobody-of-that-name/x': value error, there is no home folder",
+        ),
+        (
+            "[worlds.a]\ndatabase_url = 'sqlite+aiosqlite:///~nobody-of-that-name/x.db'",
+            "there is no home folder '~nobody-of-that-name'",
+        ),
+        (f"[worlds.a]\nx = {'[' * 5000}", "is not valid TOML: it is nested too deeply"),
+    ],
+    ids=["folder", "database", "nested"],
+)
+def test_what_only_a_broken_file_says_is_a_mistake_like_others(home: Path, toml: str, said: str) -> None:
+    write(home, toml)
+    assert said in mistake("a")
+
+
+def test_a_home_of_dam_that_is_nobodys_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAM_HOME", "~nobody-of-that-name/x")
+    assert "DAM_HOME" in (said := mistake())
+    assert "there is no home folder '~nobody-of-that-name'" in said

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import unicodedata
+from collections.abc import AsyncIterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dam_app.output import Output, human_size, path_fields, safe
+from dam_app.render import print_listing
+from dam_app.services import Listed
 
 NASTY = "a\x1b[31mb\x07c\x9bd\u202ee\u2066f\u2028g\x7fh\ni\tj"
 
@@ -32,6 +35,7 @@ def test_control_and_direction_characters_are_shown_as_escapes() -> None:
     assert safe(NASTY) == r"a\x1b[31mb\x07c\x9bd\u202ee\u2066f\u2028g\x7fh\x0ai\x09j"
     assert safe("\U000e0041") == r"\U000e0041"
     assert safe(os.fsdecode(b"bad\xff")) == "bad\N{REPLACEMENT CHARACTER}"
+    assert safe("half \ud800, \udfff") == "half \N{REPLACEMENT CHARACTER}, \N{REPLACEMENT CHARACTER}"
 
 
 def test_a_path_that_is_not_utf8_comes_as_text_and_as_bytes() -> None:
@@ -113,3 +117,11 @@ def test_a_note_reaches_a_person_whose_stdout_is_json(capsys: pytest.CaptureFixt
 def test_sizes_are_decimal() -> None:
     sizes = [0, 999, 1000, 3_000_000, 12_345_678_901, 5 * 10**15]
     assert list(map(human_size, sizes)) == ["0 B", "999 B", "1.0 kB", "3.0 MB", "12.3 GB", "5000.0 TB"]
+
+
+async def test_a_listing_says_nothing_raw_of_what_a_store_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    async def listed() -> AsyncIterator[Listed]:
+        yield Listed(1, "a\x1b[2J", 5, "text/\x1b[2J")
+
+    assert await print_listing(Output(), listed()) == 1
+    assert capsys.readouterr().out == "1\t\t5\ttext/\\x1b[2J\ta\\x1b[2J\n"

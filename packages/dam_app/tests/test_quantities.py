@@ -39,3 +39,10 @@ def test_a_share_is_a_percentage() -> None:
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no share; write a percentage"):
         share(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 400 + "w", "5219w", "876001h"])
+def test_a_duration_ends_before_dates_do(text: str) -> None:
+    assert duration("5200w") == 5200 * 604_800
+    with pytest.raises(ValueError, match="is longer than 100 years"):
+        duration(text)

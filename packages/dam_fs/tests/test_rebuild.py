@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from sqlalchemy import select
 
 from dam.commands.disposal_commands import DeleteCommand
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, OutcomeStatus, RebuildCommand, Removed
 from dam_fs.models import FileLocationComponent, FilePropertiesComponent, OriginalSourceInfoComponent
+from dam_fs.receipts import receipts_in
 from dam_fs.resources import FileOperationsResource
 
 if TYPE_CHECKING:
@@ -120,3 +123,24 @@ async def test_what_receipts_name_is_no_garbage_to_an_older_database(open_world:
         assert stream.read() == b"text"
     (named,) = await run(two, GcCommand(grace=0, named=True))
     assert (named.size_bytes, named.is_spared) == (4, False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"path": 3}, {"at": 5}, {"size": 1 << 70}, {"md5": "zz"}, {"path": "/\0"}, {"name": "\0"},
+     {"at": "9999-12-31T23:59:59-12:00"}, {"at": "0001-01-01T00:00:00+14:00"}, {"name": "\udcff"}],
+    ids=str,
+)  # fmt: skip
+async def test_a_receipt_that_says_nonsense_does_not_keep_the_others_from_coming_back(
+    open_world: OpenWorld, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    one = await open_world("one", store="store")
+    await add(one, file_of(tmp_path, b"text"), file_of(tmp_path, b"more", "b.txt"))
+    storage = await one.get_resource(FileOperationsResource).storage(one, create=False)
+    (first,) = (each for each in receipts_in(storage.receipts()) if each.name == "a.txt")
+    await one.close()
+    (file,) = (tmp_path / "store" / "receipts").iterdir()
+    file.write_bytes(json.dumps({**json.loads(first.line()), **said}).encode() + b"\n" + file.read_bytes())
+    two = await open_world("two", store="store")
+    assert {each.status for each in await run(two, RebuildCommand())} == {OutcomeStatus.ADDED}
+    assert {size for size, *_ in (await known(two)).values()} == {4}

@@ -69,14 +69,24 @@ def test_whatever_else_stands_there_is_no_receipt(lines: list[bytes]) -> None:
         {"name": {"a": 1}},
         {"name": "\ud800"},
         {"name": "a\0b"},
-        {"name": "x" * 100_000},
+        {"name": "x" * 1025},
         {"path": ["x"]},
         {"path": "a\0b", "copied": False},
+        {"path": "\ud800"},
         {"size": "9"},
+        {"size": -1},
+        {"size": True},
         {"size": 1 << 63},
         {"mtime_ns": 10**30},
+        {"mtime_ns": 1.5},
         {"md5": "zz"},
+        {"md5": 3},
+        {"media_type": 7},
+        {"media_type": "\0"},
+        {"media_type": "x" * 256},
         {"copied": "no"},
+        {"deleted": 0},
+        {"derived": None},
         {"at": 5},
         {"at": "yesterday"},
         {"sha256": KEY.upper()},
@@ -90,7 +100,8 @@ def test_what_nobody_here_would_have_written_is_no_receipt(said: dict[str, objec
 
 def test_a_line_that_is_made_to_break_the_parser_is_no_receipt() -> None:
     digits = b'{"sha256": "%s", "size": %s}' % (KEY.encode(), b"9" * 5000)
-    assert list(receipts_in([b"[" * 100_000, digits, b"\xff\xfe{{{"])) == []
+    nested = b'{"sha256": ' + b"[" * 100_000
+    assert list(receipts_in([b"[" * 100_000, nested, digits, b"\xff\xfe{{{"])) == []
 
 
 async def test_every_name_of_every_file_has_one(open_world: OpenWorld, tmp_path: Path) -> None:

@@ -415,3 +415,37 @@ def test_the_store_of_a_world_that_nobody_configured_is_not_entered(tree: Path) 
     assert found_in(tree) == ["file"]
     assert left_out(tree) == {"foreign": ("the store of a world", False)}
     assert left_out(tree / "foreign") == {".": ("the store of a world", False)}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a*a*a*a*a*a*a*a*a*c", "*?*?*?*?*?*?*?*?*?*c", "**/a*/**/a*/**/a*/**/a*/**/a*/**/c"]
+)
+def test_a_pattern_that_could_match_in_very_many_ways_is_no_trap(tree: Path, pattern: str) -> None:
+    write(tree / ".damignore", pattern)
+    deep = tree.joinpath(*["a"] * 250) if "/" in pattern else tree
+    write(deep / ("a" * 200))
+    assert len(found_in(tree)) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("*a*b*", {"xaxb", "ab", "d/aab", "d/e/f/ab", "a1b2c3d", "abxbycd"}),
+        ("a*b?c*d", {"a1b2c3d", "abxbycd"}),
+        ("**/d/**/f/**/ab", {"d/e/f/ab"}),
+        ("/**/e/**", {"d/e/f/ab"}),
+        ("d/**/a*b", {"d/aab", "d/e/f/ab"}),
+        ("d/**/**/f", {"d/e/f/ab"}),
+        ("**[ab]*b*", {"xaxb", "ab", "d/aab", "d/e/f/ab", "a1b2c3d", "abxbycd"}),
+    ],
+)
+def test_patterns_with_several_stars_leave_out_what_git_would(tree: Path, pattern: str, gone: set[str]) -> None:
+    names = {"xaxb", "ab", "d/aab", "d/e/f/ab", "a1b2c3d", "abxbycd", "ba", "d/xyz"}
+    for name in names:
+        write(tree / name)
+    assert set(found_in(tree, ScanRules(exclude=[pattern]))) == names - gone
+
+
+def test_an_ignore_file_of_great_length_fails_its_folder(tree: Path) -> None:
+    write(tree / ".damignore", "x" * ((1 << 20) + 1))
+    assert left_out(tree) == {".": ("its .damignore cannot be read: it is longer than 1 MiB", True)}

@@ -343,7 +343,10 @@ def test_a_folder_that_is_no_store_has_no_id(tmp_path: Path) -> None:
     assert LocalStorage(str(tmp_path / "nothing")).read_id() is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("damage", [
+    b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null", b'{"store": null}', b'{"store": "%s"}' % (b"x" * 37),
+    b'{"store": ""}', b'{"store": "a\\u001b[2J"}', b"[" * 1_000_000, b" " * 1_000_000 + b'{"store": "a"}',
+], ids=range(12))  # fmt: skip
 def test_a_damaged_mark_is_an_error_and_stays_as_it_is(storage: LocalStorage, damage: bytes) -> None:
     with open(f"{storage.root}/{MARK}", "wb") as mark:
         mark.write(damage)

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 from dam.core.databases import parse_url
 from dam.core.exceptions import NoSuchWorldError, PluginUnavailableError, SettingsError
 from dam.core.plugin import PluginReport, discover, normalised, required
-from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, is_secret
+from dam.models.config import ConfigComponent, SettingsModel, WorldConfig, WorldConfigComponent, expanded, is_secret
 
 S = TypeVar("S", bound=SettingsModel)
 
@@ -110,7 +110,12 @@ class Configuration:
     def home(self) -> Path:
         """The folder of the built-in default world and of worlds that name no database."""
         given = self._variables.get("DAM_HOME")
-        return given.base / Path(given.value).expanduser() if given else Path(user_data_dir("dam")).absolute()
+        if given is None:
+            return Path(user_data_dir("dam")).absolute()
+        try:
+            return given.base / expanded(Path(given.value))
+        except ValueError as e:
+            raise SettingsError(f"{given.place}={given.value!r}: {e}; correct it") from e
 
     def choose(self, name: str | None, said_by: str = "--world") -> str:
         """The world to use: as named by ``said_by``, else ``DAM_WORLD``, else the file's default, else the built-in one.
@@ -159,7 +164,11 @@ class Configuration:
         core.setdefault("database_url", f"sqlite+aiosqlite:///{self.home / name}.db")
         config: WorldConfig = self._validated(WorldConfig, {**core, "name": name}, where, self.base)
         self._check_database(config, where)
-        return _absolute_database(config, self.base)
+        try:
+            return _absolute_database(config, self.base)
+        except ValueError as e:
+            place = f"{self._place(where, 'database_url')}: [{where}] database_url={config.database_url!r}"
+            raise SettingsError(f"{place}: {e}; correct it") from e
 
     def settings_of(self, name: str, plugin: str, model: type[S]) -> S:
         """What the world's table says for one plugin, whether that can be loaded or not."""
@@ -294,6 +303,8 @@ def _read(file: Path, added: str) -> dict[str, Any]:
         raise SettingsError(f"{file} cannot be read: {e.strerror}; correct --config or DAM_CONFIG") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise SettingsError(f"{file} is not valid TOML: {e}") from e
+    except RecursionError as e:
+        raise SettingsError(f"{file} is not valid TOML: it is nested too deeply") from e
     if unknown := sorted(content.keys() - Tables.model_fields.keys()):
         raise SettingsError(
             f"{file}: {unknown[0]!r} is not a setting; at the top there are default_world and tables [worlds.NAME]"
@@ -418,7 +429,7 @@ def _absolute_database(config: WorldConfig, base: Path) -> WorldConfig:
     prefix = "sqlite+aiosqlite:///"
     if not config.database_url.startswith(prefix):
         return config
-    path = base / Path(config.database_url.removeprefix(prefix)).expanduser()
+    path = base / expanded(Path(config.database_url.removeprefix(prefix)))
     return config.model_copy(update={"database_url": f"{prefix}{path}"})
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from datetime import datetime
 from typing import Any
 
 SCHEMA = 1
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # no bytes of a path, but what JSON can say
 
 
 def safe(text: str) -> str:
     """Text from files without what a terminal would obey: control and direction characters are shown as escapes."""
-    text = os.fsencode(text).decode("utf-8", "replace") if any("\ud800" <= c <= "\udfff" for c in text) else text
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        text = os.fsencode(_HALVES.sub("\N{REPLACEMENT CHARACTER}", text)).decode("utf-8", "replace")
     return text if text.isprintable() else "".join(c if _is_harmless(c) else _escape(c) for c in text)
 
 

@@ -3,6 +3,7 @@
 import re
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
+LONGEST = 100 * 365 * 86400  # seconds: a date so far back there still is
 _DURATION = re.compile(r"(\d+(?:\.\d+)?[smhdw])+", re.ASCII)
 _SUBSET = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
@@ -14,7 +15,10 @@ def duration(text: str) -> float:
         return 0
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is no duration; write a number with s, m, h, d or w after it: 90s, 30m, 2h, 1h30m")
-    return sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[smhdw]", text))
+    seconds = sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[smhdw]", text))
+    if seconds > LONGEST:
+        raise ValueError(f"{text!r} is longer than 100 years; write a shorter duration")
+    return seconds
 
 
 def subset(text: str) -> tuple[int, int]:

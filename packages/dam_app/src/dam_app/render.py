@@ -50,7 +50,7 @@ async def print_listing(output: Output, assets: AsyncIterator[Listed]) -> int:
             else human_size(asset.size_bytes)
             if output.is_terminal
             else str(asset.size_bytes),
-            asset.mime_type or "",
+            safe(asset.mime_type or ""),
             safe(asset.name or ""),
         )
         print(_COLUMNS.format(*cells) if output.is_terminal else "\t".join(cells))

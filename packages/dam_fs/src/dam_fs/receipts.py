@@ -44,41 +44,36 @@ class Receipt:
             said: Any = json.loads(line)
             known = {key: value for key, value in said.items() if key in _DEFAULTS}
             receipt = cls(**known)
-            receipt._require_sense()
         except (ValueError, TypeError, AttributeError, RecursionError):
             return None
-        return receipt
-
-    def _require_sense(self) -> None:
-        """Raises ``ValueError`` for what nobody here would have written: a store may come from somebody else."""
-        texts = [self.name, self.path or "", self.media_type or ""]
-        numbers = [self.size or 0, self.mtime_ns or 0]
-        if (
-            any(type(getattr(self, key)) not in kinds for key, kinds in _KINDS.items())
-            or not _SHA256.fullmatch(self.sha256)
-            or not _MD5.fullmatch(self.md5 or "")
-            or any(abs(number) >= 1 << 63 for number in numbers)
-            or any("\0" in text for text in texts)
-            or max(len(self.name), len(self.media_type or "")) > LONGEST
-        ):
-            raise ValueError
-        os.fsencode(f"{self.name}{self.path}")
-        if self.at:
-            datetime.fromisoformat(self.at)
+        return receipt if all(_is_possible(key, value) for key, value in known.items()) else None
 
 
-LONGEST = 1024
-"""Characters of a name or a media type; no file system has longer names."""
-
-_SHA256 = re.compile("[0-9a-f]{64}")
-_MD5 = re.compile("([0-9a-f]{32})?")
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("sha256", "name", "at"), (str,)),
-    **dict.fromkeys(("md5", "media_type", "path"), (str, type(None))),
-    **dict.fromkeys(("size", "mtime_ns"), (int, type(None))),
-    **dict.fromkeys(("copied", "deleted", "derived"), (bool,)),
-}
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Receipt)}
+_TEXTS = {"name": 1024, "media_type": 255, "path": 1 << 16, "at": 64}
+_DIGITS = {"sha256": re.compile("[0-9a-f]{64}"), "md5": re.compile("[0-9a-f]{32}")}
+_FLAGS = ("copied", "deleted", "derived")
+
+
+def _is_possible(key: str, value: Any) -> bool:
+    """Whether a store can have said that: what is written there may be damaged, or a stranger's."""
+    if value is None:
+        return _DEFAULTS[key] is None
+    if key in _FLAGS:
+        return isinstance(value, bool)
+    if key in ("size", "mtime_ns"):
+        return type(value) is int and (0 if key == "size" else -(1 << 63)) <= value < 1 << 63
+    if key in _DIGITS:
+        return isinstance(value, str) and _DIGITS[key].fullmatch(value) is not None
+    if not isinstance(value, str) or len(value) > _TEXTS[key] or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)  # not half a character
+        if key == "at" and value:
+            datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def lines_of(receipts: Iterable[Receipt]) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 PROTECTED = "part of a world: its store or its database"
+LONGEST_IGNORE_FILE = 1 << 20  # bytes; every pattern is held in memory, and every file is compared with it
 
 
 class Found(NamedTuple):
@@ -193,8 +194,11 @@ def _is_ignored(path: str, ignoring: Sequence[_Ignoring], *, is_folder: bool) ->
 
 def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
     path = os.path.join(folder, name or "")
-    if not stat.S_ISREG(os.lstat(path).st_mode):
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
         raise InvalidPatternError("it is no file of its own")
+    if status.st_size > LONGEST_IGNORE_FILE:
+        raise InvalidPatternError(f"it is longer than {LONGEST_IGNORE_FILE >> 20} MiB")
     with TextIOWrapper(open_regular(path), encoding="utf-8", errors="surrogateescape") as lines:
         yield _Ignoring(folder, _patterns(lines))
 
@@ -202,9 +206,11 @@ def _read_ignore_file(folder: str, name: str | None) -> Iterator[_Ignoring]:
 def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
     from pathspec import GitIgnoreSpec
 
+    from dam_fs.patterns import Pattern
+
     lines = [line.rstrip("\n") for line in lines]
     try:
-        return GitIgnoreSpec.from_lines(lines)
+        return GitIgnoreSpec.from_lines(lines, Pattern)
     except (ValueError, re.error) as e:
         wrong = next((line for line in lines if not _is_pattern(line)), "?")
         raise InvalidPatternError(f"{wrong!r} is not a pattern; write it as in a .gitignore") from e

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MARK = "dam-store.json"
 FORMAT = 1
+MARK_LENGTH, ID_LENGTH = 4096, 36  # characters at most
 _FOLDER = re.compile("[0-9a-f]{2}")
 _KEY = re.compile("[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{8}\.lock")
@@ -211,13 +212,13 @@ class LocalStorage:
     def read_id(self) -> str | None:
         try:
             with open_regular(f"{self.root}/{MARK}", follow=True) as mark:
-                found = json.load(mark)
-            return str(found["store"])
+                found = json.loads(mark.read(MARK_LENGTH))
+            return _checked_id(found["store"])
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as e:
             raise storage_error(e, "look into") from e
-        except (ValueError, KeyError, TypeError) as e:
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
             why = "it holds no id" if isinstance(e, KeyError) else str(e)
             raise StorageError(f"{self.root}/{MARK} is damaged: {why}; restore the file from a backup") from e
 
@@ -463,6 +464,12 @@ class LocalStorage:
             return
         for folder in folders:
             _flush_folder(folder)
+
+
+def _checked_id(found: object) -> str:
+    if not isinstance(found, str) or not 0 < len(found) <= ID_LENGTH or not found.isprintable():
+        raise ValueError(f"{str(found)[:ID_LENGTH]!r} is not the id of a store")
+    return found
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -272,9 +272,12 @@ def found(tag: bytes, body: bytes, function: str) -> Found:
         try:
             return load_facts(body, function)
         except Exception as error:  # noqa: BLE001 - hostile bytes raise anything, and it is this compute's failure
-            return Failure("error", f"{type(error).__name__}: {error}"[:TEXT_LENGTH])
-    text = body.decode("utf-8", "backslashreplace") if tag == ERROR else f"the worker answered {tag!r}"
-    return Failure("error", text.replace("\0", "\\x00")[:TEXT_LENGTH])
+            text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    else:
+        text = body.decode("utf-8", "backslashreplace") if tag == ERROR else f"the worker answered {tag!r}"
+    return Failure(
+        "error", text.replace("\0", "\\x00")[:TEXT_LENGTH]
+    )  # databases take neither NUL nor half a character
 
 
 def exit_cause(code: int) -> str:

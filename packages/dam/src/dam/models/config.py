@@ -16,9 +16,17 @@ from dam.models.core.fields import HIDDEN
 from dam.models.core.types import ID
 
 
+def expanded(path: Path) -> Path:
+    """With the home folder for ``~``. Raises ``ValueError`` where there is none."""
+    try:
+        return path.expanduser()
+    except RuntimeError as e:
+        raise ValueError(f"there is no home folder {path.parts[0]!r}") from e
+
+
 def _resolve(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base")
-    path = path.expanduser()
+    path = expanded(path)
     return Path(base) / path if base is not None else path
 
 

@@ -28,6 +28,7 @@ from dam_fs.models import (
     LocationCondition,
     OriginalSourceInfoComponent,
 )
+from dam_fs.models.files import shown
 from dam_fs.receipts import Receipt
 from dam_fs.records import known_content
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
@@ -51,13 +52,13 @@ class Recovered:
 
     @property
     def name(self) -> str:
-        return next((receipt.name for receipt in self.receipts if receipt.name), self.sha256)
+        return shown(next((receipt.name for receipt in self.receipts if receipt.name), self.sha256))
 
     @property
     def added_at(self) -> datetime:
         try:
             return datetime.fromisoformat(self.receipts[0].at).astimezone(UTC)
-        except (IndexError, ValueError):
+        except (IndexError, OSError, OverflowError, ValueError):
             return datetime.now(UTC)
 
 
