@@ -9,8 +9,12 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from dam_fs.exceptions import InvalidPatternError
+from dam_fs.patterns import Pattern
 from dam_fs.scan import Found, LeftOut, ScanRules, scan
 from dam_fs.storage import LocalStorage
 
@@ -449,3 +453,16 @@ def test_patterns_with_several_stars_leave_out_what_git_would(tree: Path, patter
 def test_an_ignore_file_of_great_length_fails_its_folder(tree: Path) -> None:
     write(tree / ".damignore", "x" * ((1 << 20) + 1))
     assert left_out(tree) == {".": ("its .damignore cannot be read: it is longer than 1 MiB", True)}
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "*", "**", "?", "/", "/**/", "[ab]", "!", "ab"]), max_size=8).map("".join),
+    st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=5).map("/".join),
+)
+def test_patterns_that_are_never_retried_match_what_they_would_match(pattern: str, path: str) -> None:
+    try:
+        plain = GitIgnoreSpec.from_lines([pattern])
+    except ValueError:
+        return
+    for each in (path, f"{path}/"):
+        assert GitIgnoreSpec.from_lines([pattern], Pattern).check_file(each).include == plain.check_file(each).include
