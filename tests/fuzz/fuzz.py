@@ -22,7 +22,7 @@ from executing import Finding, Report
 from targets import CORPUS, Target
 
 COLUMNS = ("target", "executions", "per second", "findings", "contained", "slowest (ms)", "memory (MB)")
-SILENCE = 60.0
+SILENCE = 180.0
 """Seconds without a word after which a process hangs where no signal of its own reaches; an ingest says nothing for longer."""
 
 DEATHS = 200  # of own parsers far fewer are news
@@ -136,7 +136,8 @@ def note_death(target: Target, part: Report, code: int, scratch: Path, findings:
     file = findings / f"{target.name}-death-{os.urandom(4).hex()}"
     file.write_bytes((scratch / "input").read_bytes())
     message = (scratch / "log").read_text(errors="replace")[-2000:]
-    part.findings.append(Finding("death", f"exit code {code}", message, str(file)))
+    place = "killed after a long silence, if not by somebody else" if code == -9 else f"exit code {code}"
+    part.findings.append(Finding("death", place, message, str(file)))
 
 
 def add(whole: Report, part: Report) -> None:
