@@ -116,14 +116,14 @@ async def _opened(database: Path, store: Path, plugins: tuple[type[Any], ...]) -
         await world.close()
 
 
-def batches(chance: int, folder: Path) -> Iterator[bytes]:
+def batches(chance: int, folder: Path, count: int = BATCH) -> Iterator[bytes]:
     """Archives of files to add: what is mutated is each of them, and not the archive."""
     random = Random(f"ingest {chance}")
     contents = Mutator(random, seeds.files(folder), 1 << 17)
     while True:
         archive = BytesIO()
         with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for number in range(BATCH):
+            for number in range(count):
                 content = next(contents)
                 inside = "/".join(["in", *(f"d{random.randrange(3)}" for _ in range(random.randrange(3)))])
                 name = random.choice(NAMES)[: 255 - 12] + b" %d" % number + random.choice(SUFFIXES).encode()
