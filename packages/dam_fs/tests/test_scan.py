@@ -466,3 +466,8 @@ def test_patterns_that_are_never_retried_match_what_they_would_match(pattern: st
         return
     for each in (path, f"{path}/"):
         assert GitIgnoreSpec.from_lines([pattern], Pattern).check_file(each).include == plain.check_file(each).include
+
+
+def test_a_pattern_with_a_bracket_in_brackets_is_no_warning(tree: Path) -> None:
+    write(tree / "ax")
+    assert found_in(tree, ScanRules(exclude=["[[:alpha:]]x"])) == ["ax"]

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -210,7 +211,9 @@ def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
 
     lines = [line.rstrip("\n") for line in lines]
     try:
-        return GitIgnoreSpec.from_lines(lines, Pattern)
+        with warnings.catch_warnings():  # Python's own syntax may change; who writes an ignore file need not know of it
+            warnings.simplefilter("ignore", FutureWarning)
+            return GitIgnoreSpec.from_lines(lines, Pattern)
     except (ValueError, re.error) as e:
         wrong = next((line for line in lines if not _is_pattern(line)), "?")
         raise InvalidPatternError(f"{wrong!r} is not a pattern; write it as in a .gitignore") from e
