@@ -481,8 +481,9 @@ def test_a_password_that_is_written_down_is_refused_and_not_shown(home: Path, pa
             "there is no home folder '~nobody-of-that-name'",
         ),
         (f"[worlds.a]\nx = {'[' * 5000}", "is not valid TOML: it is nested too deeply"),
+        (f"[worlds.a]\nx = {'9' * 5000}", "is not valid TOML: Exceeds the limit"),
     ],
-    ids=["folder", "database", "nested"],
+    ids=["folder", "database", "nested", "number"],
 )
 def test_what_only_a_broken_file_says_is_a_mistake_like_others(home: Path, toml: str, said: str) -> None:
     write(home, toml)

@@ -301,7 +301,7 @@ def _read(file: Path, added: str) -> dict[str, Any]:
         content = tomllib.loads(("" if is_new else file.read_text(encoding="utf-8")) + added)
     except OSError as e:
         raise SettingsError(f"{file} cannot be read: {e.strerror}; correct --config or DAM_CONFIG") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except ValueError as e:  # TOMLDecodeError, UnicodeDecodeError, or a number of too many digits
         raise SettingsError(f"{file} is not valid TOML: {e}") from e
     except RecursionError as e:
         raise SettingsError(f"{file} is not valid TOML: it is nested too deeply") from e
