@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from after import References, must_complete, must_hold
+from after import must_complete, must_hold, references_of
 from scenes import SCENES, Scene, Studio
 from trials import Trial
 
@@ -50,7 +50,7 @@ class Kills:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self._references = References(studio)
+        self._references = references_of(studio)
 
     def plan(self, count: int | None, seed: int) -> Iterator[Kill]:
         """Over all scenes: each step of each scene first, then random moments."""

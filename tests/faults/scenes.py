@@ -85,8 +85,8 @@ def must_be_whole(home: Home, damaged: Collection[str] = ()) -> None:
     if half := [key for key in damaged_in(objects, objects) if key not in damaged]:
         raise BrokenError(f"{len(half)} objects are half there: {half[:3]}")
     state = state_of(home)
-    if half := [row for row in state.assets if row[0] is None or row[1] is None]:
-        raise BrokenError(f"{len(half)} assets are half there: {half[:3]}")
+    if hashless := [row for row in state.assets if row[0] is None or row[1] is None]:
+        raise BrokenError(f"{len(hashless)} assets are half there: {hashless[:3]}")
     stored = {row[0] for row in state.places if row[2] == "cas" and row[3] == "ok"}
     if lost := stored - {*objects, *damaged}:
         raise BrokenError(f"{len(lost)} objects are lost: {sorted(lost)[:3]}")
@@ -199,7 +199,7 @@ class Scene:
         return not self.repeats and any(said in error for said in ALREADY)
 
 
-@dataclass
+@dataclass(eq=False)
 class Studio:
     """Where the trials of one kind of database take place: the files to take in, and a world for each scene.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -16,8 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import psutil
-from after import References, must_complete, must_hold
+from after import must_complete, must_hold, references_of
 from homes import PATIENCE, BrokenError, Done, Home, Postgresql
 from scenes import SCENES, Scene, Studio
 from trials import Trial, UnavailableError
@@ -26,6 +26,8 @@ from dam_test_utils.databases import server_in, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from after import References
 
 UNREACHABLE = 10  # the exit code
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -66,7 +68,7 @@ def _at_steps(
     studio: Studio, count: int | None, seed: int, name: str, fault: Fault, alone: Lock | None = None
 ) -> Iterator[Trial]:
     """At each step of each scene, once; or at so many of them."""
-    references = References(studio)
+    references = references_of(studio)
     chance = random.Random(f"{seed} {name}")
     if count is None:
         chosen = [(scene, step) for scene in SCENES for step in sorted(references.of(scene).steps)]
@@ -89,7 +91,7 @@ def _attempt(studio: Studio, references: References, scene: Scene, where: str, f
     command = scene.command(studio, home)
     running = home.start(*command, DAM_FAULT=where)
     undo = None
-    if running.wait_until_stopped():
+    if is_struck := running.wait_until_stopped():
         undo = fault(home, random.Random(seed))
         running.go_on()
     done = running.finish()
@@ -99,7 +101,7 @@ def _attempt(studio: Studio, references: References, scene: Scene, where: str, f
     must_hold(scene, home, damaged, done)
     must_complete(scene, home, command, damaged, references.of(scene))
     home.remove()
-    return not scene.is_complete(done)
+    return is_struck
 
 
 def _must_be_told(scene: Scene, home: Home, done: Done) -> None:
@@ -126,19 +128,14 @@ class OwnServer(Postgresql):
 
     def crash(self) -> None:
         """As by ``kill -9`` of all its processes, but that shared memory is given back."""
-        postmaster = psutil.Process(self._server.get_pid())
-        postmaster.send_signal(signal.SIGQUIT)
-        postmaster.wait(60)
+        os.kill(self._server.get_pid(), signal.SIGQUIT)
+        _wait(lambda: not (self.folder / "postmaster.pid").exists(), "end")
 
     def start(self) -> None:
         """Returns when it has recovered, and lets somebody in."""
         with suppress(subprocess.TimeoutExpired):  # it recovers for longer than the wheel waits
             self._server.ensure_postgres_running()
-        until = time.monotonic() + PATIENCE
-        while not self._answers():
-            if time.monotonic() > until:
-                raise BrokenError("the server does not come back")
-            time.sleep(0.1)
+        _wait(self._answers, "come back")
 
     def _answers(self) -> bool:
         with suppress(OSError, asyncpg.CannotConnectNowError):
@@ -148,3 +145,11 @@ class OwnServer(Postgresql):
     def remove(self) -> None:
         self._server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _wait(is_so: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > until:
+            raise BrokenError(f"the server did not {what} within {PATIENCE} seconds")
+        time.sleep(0.05)
