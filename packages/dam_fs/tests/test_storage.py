@@ -292,6 +292,24 @@ def test_an_unmounted_store_leaves_its_mount_point_as_it_is(storage: LocalStorag
     assert os.listdir(storage.root) == []
 
 
+@pytest.mark.parametrize("listed", ["objects", "receipts"])
+@pytest.mark.parametrize("leaves_mount_point", [True, False])
+def test_a_store_that_goes_away_while_it_is_listed_does_not_look_as_if_it_held_less(
+    storage: LocalStorage, tmp_path: Path, listed: str, leaves_mount_point: bool
+) -> None:
+    storage.publish([(key_of(content), staged(storage, content)) for content in (b"one", b"two", b"three")])
+    storage.append_receipts(b"one\ntwo\n")
+    found = getattr(storage, listed)()
+    next(found)
+
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    if leaves_mount_point:
+        (tmp_path / "store").mkdir()
+
+    with pytest.raises(StorageError, match="is its disk still mounted"):
+        list(found)
+
+
 def test_temporaries_of_the_dead_are_swept_and_those_of_the_living_are_kept(storage: LocalStorage) -> None:
     killed = """
 import os, signal, sys

@@ -268,15 +268,16 @@ class LocalStorage:
         return open_regular(self.local_path(key))
 
     def objects(self) -> Iterator[StoredObject]:
-        for folder in _entries(self._objects):
-            is_ours = _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
-            for entry in _entries(folder.path) if is_ours else ():
-                if _KEY.fullmatch(entry.name) and entry.name.startswith(folder.name):
-                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                        found = entry.stat(follow_symlinks=False)
-                        if not stat.S_ISREG(found.st_mode):
-                            continue
-                        yield StoredObject(entry.name, found.st_size, found.st_ctime)
+        with self._staying():
+            for folder in _entries(self._objects):
+                is_ours = _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
+                for entry in _entries(folder.path) if is_ours else ():
+                    if _KEY.fullmatch(entry.name) and entry.name.startswith(folder.name):
+                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                            found = entry.stat(follow_symlinks=False)
+                            if not stat.S_ISREG(found.st_mode):
+                                continue
+                            yield StoredObject(entry.name, found.st_size, found.st_ctime)
 
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -316,14 +317,23 @@ class LocalStorage:
             raise storage_error(e, "write to") from e
 
     def receipts(self) -> Iterator[bytes]:
-        for entry in _entries(self._receipts):
-            if entry.name.endswith(".jsonl"):
-                try:
-                    file = open_regular(entry.path)
-                except OSError as e:
-                    raise storage_error(e, "look into") from e
-                with file:
-                    yield from file
+        with self._staying():
+            for entry in _entries(self._receipts):
+                if entry.name.endswith(".jsonl"):
+                    with open_regular(entry.path) as file:
+                        yield from file
+
+    @contextlib.contextmanager
+    def _staying(self) -> Iterator[None]:
+        """What is listed is all that the store holds: one whose disk goes away meanwhile looks as if it held less."""
+        found = self.read_id()
+        try:
+            yield
+        except OSError as e:
+            raise storage_error(e, "look into") from e
+        if found is not None and self.read_id() != found:
+            gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.root)
+            raise storage_error(gone, "look into")
 
     def stage(self) -> Staged:
         path = f"{self._own_folder()}/{next(self._numbers)}"
