@@ -148,9 +148,9 @@ def must_be_clear(done: Done) -> None:
     """What a person can act upon, and the exit code that the docs promise."""
     error = _error_of(done)
     if error is None:
-        if done.code == 3 and any(line["status"] == "failed" and line.get("reason") for line in done.items):
-            return
-        if done.code == 5 and done.items:
+        told_of_items = any(line["status"] == "failed" and line.get("reason") for line in done.items)
+        counted = any(line["type"] == "summary" and line.get("failed") for line in done.told)  # 'failures' says why
+        if (done.code == 3 and (told_of_items or counted)) or (done.code == 5 and done.items):
             return
         raise BrokenError(f"it ended with {done.code}, and did not say why: {done.said[-500:]}")
     said = error["message"]

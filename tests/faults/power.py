@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import shim
 from after import References, must_complete, must_hold
 from homes import BrokenError, Done, Home, fresh
-from scenes import INGEST, SCENES, Scene, Studio
+from scenes import SCENES, Scene, Studio
 from shim import Call
 from trials import Trial
 
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 SECTOR = 512
-FLUSHES = "fs"
+FLUSHES = "fns"
+"""Of a file, of the names in a folder, of a whole file system."""
+
+FOUND_OUT = (("ingest", "s"), ("ingest", "f"), ("export", "n"), ("backup", "f"), ("backup", "n"))
+"""Commands, and flushes that they must not do without: if that broke no promise, these trials would see nothing."""
+
 FAILED_FLUSHES = 8  # of each scene, unless a number of trials is asked for
 
 
@@ -196,7 +201,7 @@ class Disk:
 
     _STEPS: ClassVar[dict[str, Callable[[Disk, int, Call], object]]] = {
         "c": _create, "d": _mkdir, "w": _write, "t": _resize, "u": _unlink, "l": _link, "r": _rename,
-        "f": _flush, "s": _flush_all, "F": _fail, ">": _tell,
+        "f": _flush, "n": _flush, "s": _flush_all, "F": _fail, ">": _tell,
     }  # fmt: skip
 
     def _file(self, call: Call) -> File:
@@ -499,7 +504,7 @@ def _relative(path: Path | str, root: Path) -> str:
 
 
 def must_be_found_out(losses: Losses, scene: Scene, without: str) -> bool:
-    """A command that did not flush would break its promise at some moment; otherwise these trials would say nothing."""
+    """Without these flushes the command breaks a promise at some moment."""
     recording = losses.recording(scene)
     for cut in reversed(recording.cuts()):
         try:
@@ -515,10 +520,16 @@ def power(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
     losses = Losses(studio)
     lose = losses.cut if studio.server.name == "sqlite" else losses.kill
     chance = random.Random(f"{seed} {studio.server.name}")
-    if studio.server.name == "sqlite":
-        yield Trial("a store without flushes is found out", partial(must_be_found_out, losses, INGEST, FLUSHES))
+    found_out = FOUND_OUT if studio.server.name == "sqlite" else ()
+    for name, without in (
+        found_out if count is None else chance.sample(found_out, min(len(found_out), (count + 5) // 10))
+    ):
+        scene = next(each for each in SCENES if each.name == name)
+        yield Trial(
+            f"{name} without flushes ({without}) is found out", partial(must_be_found_out, losses, scene, without)
+        )
     if count is not None:
-        for i in range(count - 1):
+        for i in range(count - min(len(found_out), (count + 5) // 10)):
             scene, own = chance.choice(SCENES), random.Random(f"{seed} {i}")
             is_flush = studio.server.name == "sqlite" and i % 5 == 4
             yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own))

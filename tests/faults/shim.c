@@ -233,7 +233,7 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
     return all;
 }
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at) { return pwritev(fd, parts, count, at); }
-ssize_t pwritev64v2(int fd, const struct iovec *parts, int n, off64_t at, int how) { return (void)how, pwritev(fd, parts, n, at); }
+ssize_t pwritev64v2(int fd, const struct iovec *all, int n, off64_t at, int how) { return (void)how, pwritev(fd, all, n, at); }
 ssize_t writev(int fd, const struct iovec *parts, int count) { return pwritev(fd, parts, count, -1); }
 
 /* What the kernel copies nobody sees: callers of these fall back on reading and writing. */
@@ -274,6 +274,7 @@ int posix_fallocate64(int fd, off64_t at, off64_t n) { return allocated(fd, at, 
 
 static int flushed(int fd, long call, char kind) {
     char path[PATH_MAX];
+    struct stat found;
     if (!of_fd(fd, path)) return syscall(call, fd);
     if (enter('f', path, NULL)) {
         record('F', inode_of(fd), 0, NULL, 0, NULL);  /* what was to be flushed is gone: another flush does not bring it back */
@@ -281,7 +282,7 @@ static int flushed(int fd, long call, char kind) {
         return -1;
     }
     int failed = syscall(call, fd);
-    if (!failed) record(kind, inode_of(fd), 0, NULL, 0, NULL);
+    if (!failed) record(kind == 'f' && !fstat(fd, &found) && S_ISDIR(found.st_mode) ? 'n' : kind, inode_of(fd), 0, NULL, 0, NULL);
     leave();
     return failed;
 }
