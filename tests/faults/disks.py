@@ -95,12 +95,17 @@ class Disks:
         return [line.replace(str(home.folder), "") for line in struck.read_text().splitlines()]
 
     def interrupt(
-        self, scene: Scene, step: str, nth: int, strike: Callable[[Home], Callable[[], None]], **variables: str
+        self,
+        scene: Scene,
+        step: str,
+        nth: int,
+        strike: Callable[[Home], Callable[[], None]],
+        variables: Callable[[Home], dict[str, str]] = lambda home: {},
     ) -> bool:
         """The command waits at a fault point, while ``strike`` does something to its world; what that returns undoes it."""
         home, damaged = self.studio.home_for(scene)
         command = scene.command(self.studio, home)
-        running = home.start(*command, DAM_FAULT=f"stop {step} {nth}", **variables)
+        running = home.start(*command, DAM_FAULT=f"stop {step} {nth}", **variables(home))
         met = running.wait_until_stopped()
         undo = strike(home)
         if met:
@@ -123,8 +128,7 @@ class Disks:
                 must_be_clear(done)
             must_hold(scene, home, struck.damaged, done)
             must_complete(scene, home, struck.command, struck.damaged, reference)
-            if left := [*home.folder.glob(".dam-*"), *home.store.glob("dam-store.json.*")]:
-                raise BrokenError(f"temporaries stayed: {left[:3]}")
+            must_be_tidy(home)
         except BrokenError as e:
             raise BrokenError(f"{scene.name}, {what}: {e} ({home.folder}); it had said {_error_of(done)}") from e
         home.remove()
@@ -133,6 +137,18 @@ class Disks:
     def steps(self, scene: Scene) -> list[tuple[str, int]]:
         """The fault points of a scene, and how often it comes there."""
         return sorted(self.references.of(scene).steps.items())
+
+
+def must_be_tidy(home: Home) -> None:
+    """``gc`` has been here, and the next backup and the next restore sweep what an earlier one had to leave."""
+    if list(home.folder.glob(".dam-*")):
+        swept = home.folder / "swept"
+        home.must("backup", swept)
+        home.run(
+            "backup", "restore", swept, DAM_WORLDS__TRIAL__DATABASE_URL=f"sqlite+aiosqlite:///{home.folder}/other.db"
+        )
+    if left := [*home.folder.glob(".dam-*"), *home.store.glob("dam-store.json.*")]:
+        raise BrokenError(f"temporaries stayed: {left[:3]}")
 
 
 def must_have_done(done: Done, state: State, wanted: State) -> None:
@@ -243,7 +259,7 @@ def read_only(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
 
 
 def permission(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
-    """Permission for the store is lost while a command is at one of its fault points: what is open stays open."""
+    """Permission for the store or for all of the world is lost at a fault point; what is open stays open."""
     disks = Disks(studio)
     shim.library()
 
@@ -254,9 +270,11 @@ def permission(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
             switch.touch()
             return switch.unlink
 
-        # the folder of the store is not known before the world is there, and other worlds are not used by the command
-        variables = shim.switched(shim.NAMING, errno.EACCES, switch, struck, studio.folder)
-        return disks.interrupt(scene, step, nth, strike, **variables) and bool(_first(struck))
+        def variables(home: Home) -> dict[str, str]:
+            within = random.Random(f"{seed} {scene.name} {step} {nth}").choice([home.folder, home.store])
+            return shim.switched(shim.NAMING, errno.EACCES, switch, struck, within)
+
+        return disks.interrupt(scene, step, nth, strike, variables) and bool(_first(struck))
 
     yield from _at_steps(disks, lose, count, seed)
 

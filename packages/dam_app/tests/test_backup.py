@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import textwrap
@@ -365,6 +367,26 @@ async def test_a_file_that_is_in_use_or_no_database_is_left_alone(
     Path(garbage.database_files[0]).write_bytes(b"precious" * 1000)
     with pytest.raises(BackupError, match="is not replaced"):
         await restore(garbage, backup, force=True)
+
+
+@posix
+async def test_a_backup_whose_name_cannot_be_flushed_is_not_said_to_be_gone(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make("sqlite", setup=True)
+    fsync = os.fsync
+
+    def fails_of_folders(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails_of_folders)
+        with pytest.raises(BackupError, match="is there and whole, but its folder cannot be flushed"):
+            await back_up(world, str(tmp_path / "backup"))
+    assert read_backup(str(tmp_path / "backup")).entities == 0
+    await back_up(world, str(tmp_path / "backup"), replacing=True)
 
 
 async def test_a_log_without_its_database_is_not_taken_for_a_part_of_the_new_one(make: Make, backup: str) -> None:

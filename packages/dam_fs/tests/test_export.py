@@ -316,6 +316,23 @@ async def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half(
     assert statuses(await export(world, tmp_path / "out", *ids.values())) == [ExportStatus.EXPORTED] * 2
 
 
+async def test_what_cannot_be_removed_any_more_hides_no_error(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await add(world, tmp_path / "in", a=b"1")
+
+    def fails(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", fails)
+        patch.setattr(os, "unlink", fails)
+        with pytest.raises(ExportError, match="it is not yours to write"):
+            await export(world, tmp_path / "out", *ids.values())
+    assert statuses(await export(world, tmp_path / "out", *ids.values())) == [ExportStatus.EXPORTED]
+    assert contents(tmp_path / "out") == {"a": b"1"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_content_is_flushed_before_it_has_its_name_and_the_folder_after(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -257,6 +257,41 @@ def test_a_full_disk_is_called_one(storage: LocalStorage, monkeypatch: pytest.Mo
     new.abandon()
 
 
+def test_what_cannot_be_removed_any_more_hides_no_error(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = staged(storage, b"content")
+
+    def fails(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), new.path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", fails)
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(StorageError, match="it is not yours to write"):
+            try:
+                storage.publish([(key_of(b"content"), new)])
+            finally:
+                new.abandon()
+    storage.close()
+    assert names_below(storage.root) == {MARK}
+
+
+def test_a_close_that_tells_of_a_full_disk_is_an_error_of_the_store(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = storage.stage()
+    close = os.close
+
+    def fails(fd: int) -> None:
+        close(fd)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fails)
+        with pytest.raises(StorageError, match="your disk quota is used up"):
+            new.close()
+    new.abandon()
+
+
 def test_a_write_that_takes_only_a_part_is_continued(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, part: write(fd, part[:3]))

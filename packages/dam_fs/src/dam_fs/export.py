@@ -274,7 +274,7 @@ def _flush_files(paths: Sequence[str], folder: str) -> None:
 
 
 def _drop(path: str) -> None:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # what is left goes with the folder of temporaries, or is swept by the next export
         os.unlink(path)
 
 

@@ -56,12 +56,17 @@ class Staged:
     def close(self) -> None:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
-            os.close(fd)
+            try:
+                os.close(fd)  # which on a network file system may be the first to say that its disk is full
+            except OSError as e:
+                raise storage_error(e, "write to") from e
             faults.reached("objects.staged")
 
     def abandon(self) -> None:
-        self.close()
-        with contextlib.suppress(FileNotFoundError):
+        """Whatever made it useless matters more than what stands in the way of removing it: it is swept some day."""
+        with contextlib.suppress(OSError, StorageError):
+            self.close()
+        with contextlib.suppress(OSError):
             os.unlink(self.path)
 
 
@@ -174,12 +179,13 @@ def own_paths(storage: Storage) -> list[str]:
 
 def storage_error(error: OSError, doing: str) -> StorageError:
     """Tells a full disk from a broken one."""
+    not_allowed = f"it is not yours to {'read' if doing == 'look into' else 'write'}; correct its permissions"
     fixes = {
         errno.ENOSPC: "its disk is full; make room",
         errno.EDQUOT: "your disk quota is used up; make room",
         errno.EROFS: "it is mounted read-only; mount it writable",
-        errno.EACCES: "it is not yours to write; correct its permissions",
-        errno.EPERM: "it is not yours to write; correct its permissions",
+        errno.EACCES: not_allowed,
+        errno.EPERM: not_allowed,
         errno.EIO: "its disk reports an input/output error; check the disk",
         errno.ENOENT: "it is gone; is its disk still mounted? Mount it",
     }

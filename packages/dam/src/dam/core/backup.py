@@ -65,7 +65,7 @@ async def back_up(world: World, path: str, *, replacing: bool = False, protected
             faults.reached("backup.flushed")
             (os.replace if replacing else move_new)(draft, target)
             faults.reached("backup.named")
-            flush_folder(os.path.dirname(target))
+            _flush_name(target, path)
     except FileExistsError as e:
         raise BackupError(_is_there(path)) from e
     except (OSError, sqlite3.Error) as e:
@@ -94,6 +94,16 @@ def _unwritable(path: str, error: Exception) -> BackupError:
     return BackupError(
         f"the backup {path!r} cannot be written: {why}; see to that, or choose another place. Nothing was left there"
     )
+
+
+def _flush_name(target: str, path: str) -> None:
+    try:
+        flush_folder(os.path.dirname(target))
+    except OSError as e:
+        raise BackupError(
+            f"the backup {path!r} is there and whole, but its folder cannot be flushed: {e.strerror}; a power loss may take its "
+            "name. See to that, then write it again with --force"
+        ) from e
 
 
 def _is_there(path: str) -> str:
