@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import shutil
@@ -138,7 +139,17 @@ def _exported(home: Home, items: list[dict[str, Any]]) -> None:
             digests[line["entity_id"]].hex(), Path(line["path"])
         ):
             raise BrokenError(f"{line['path']} was reported as exported, and is not whole")
+        if line["sidecar"] and not _is_json(Path(line["sidecar"])):
+            raise BrokenError(f"{line['sidecar']} was reported as exported, and is not whole")
     _all_whole(home, home.folder / "out", {digest.hex() for digest in digests.values()})
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _all_whole(home: Home, folder: Path, digests: Collection[str]) -> None:
