@@ -377,7 +377,7 @@ def on_a_small_disk(disks: Disks, scene: Scene, chance: random.Random) -> bool:
     at = fresh(disks.studio.folder, "small")
     at.mkdir()
     used = sum(path.stat().st_size + 4096 for path in template.folder.rglob("*"))
-    room = used + chance.randrange(1 << 15, 1 << 21)
+    room = used + (4096 << chance.randrange(9))
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={room}", "dam-faults", str(at)]
     if subprocess.run(mounting, check=False, capture_output=True).returncode:
         template.remove()

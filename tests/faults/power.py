@@ -427,7 +427,8 @@ class Losses:
             else choice.choice([*recording.cuts(), choice.randrange(len(recording.calls))])
         )
         disk = recording.disk(cut, without=without)
-        return self._lose(recording, disk, partial(recording.told, cut), f"at call {cut} of {len(recording.calls)}")
+        when = f"at call {cut} of {len(recording.calls)}"
+        return self._lose(recording, disk, partial(recording.told, cut), when, completes=not without)
 
     def kill(self, scene: Scene, choice: tuple[str, int] | random.Random) -> bool:
         """Kills the command at a fault point, and then loses power: the database is on a server, and keeps what it has. Any
@@ -453,7 +454,9 @@ class Losses:
         recording.forget()
         return struck.stat().st_size > 0
 
-    def _lose(self, recording: Recording, disk: Disk, told: Callable[[Path], Done], when: str) -> bool:
+    def _lose(
+        self, recording: Recording, disk: Disk, told: Callable[[Path], Done], when: str, *, completes: bool = True
+    ) -> bool:
         """Makes what may be left, in each way, and runs the command again after one of them; whether there was anything to
         lose."""
         scene, chance = recording.scene, random.Random(f"{recording.scene.name} {when}")
@@ -465,7 +468,7 @@ class Losses:
             home = replace(home, database_url=home.server.copy(recording.home.database_url, folder))
             try:
                 must_hold(scene, home, recording.damaged, told(folder))
-                if way is chosen:
+                if way is chosen and completes:
                     must_complete(
                         scene, home, recording.command_in(folder), recording.damaged, self.references.of(scene)
                     )
@@ -532,14 +535,14 @@ def power(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
         for i in range(count - min(len(found_out), (count + 5) // 10)):
             scene, own = chance.choice(SCENES), random.Random(f"{seed} {i}")
             is_flush = studio.server.name == "sqlite" and i % 5 == 4
-            yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own))
+            yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own), len(RESTS))
         return
     for scene in SCENES:
         for choice in _moments(losses, scene):
-            yield Trial(f"{scene.name}, {choice}", partial(lose, scene, choice))
+            yield Trial(f"{scene.name}, {choice}", partial(lose, scene, choice), len(RESTS))
         for i in range(FAILED_FLUSHES if studio.server.name == "sqlite" else 0):
             own = random.Random(f"{seed} {scene.name} {i}")
-            yield Trial(f"{scene.name}, failed flush {i}", partial(losses.fail, scene, own))
+            yield Trial(f"{scene.name}, failed flush {i}", partial(losses.fail, scene, own), len(RESTS))
 
 
 def _moments(losses: Losses, scene: Scene) -> list[Any]:
