@@ -37,6 +37,7 @@ FLUSHES = "fns"
 FOUND_OUT = (("ingest", "s"), ("ingest", "f"), ("export", "n"), ("backup", "f"), ("backup", "n"))
 """Commands, and flushes that they must not do without: if that broke no promise, these trials would see nothing."""
 
+MOMENTS = 10  # that are no flush, and
 FAILED_FLUSHES = 8  # of each scene, unless a number of trials is asked for
 
 
@@ -549,6 +550,7 @@ def _moments(losses: Losses, scene: Scene) -> list[Any]:
     """All that a scene has."""
     if losses.studio.server.name == "sqlite":
         recording = losses.recording(scene)
-        return recording.cuts()
+        others = range(len(recording.calls))
+        return recording.cuts() + random.Random(scene.name).sample(others, min(MOMENTS, len(others)))
     steps = losses.references.of(scene).steps
     return [(step, nth) for step, times in sorted(steps.items()) for nth in range(1, times + 1)]

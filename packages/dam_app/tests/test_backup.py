@@ -374,19 +374,33 @@ async def test_a_backup_whose_name_cannot_be_flushed_is_not_said_to_be_gone(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = await make("sqlite", setup=True)
-    fsync = os.fsync
-
-    def fails_of_folders(fd: int) -> None:
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        fsync(fd)
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fails_of_folders)
+        patch.setattr(os, "fsync", fails_of_folders(os.fsync))
         with pytest.raises(BackupError, match="is there and whole, but its folder cannot be flushed"):
             await back_up(world, str(tmp_path / "backup"))
     assert read_backup(str(tmp_path / "backup")).entities == 0
     await back_up(world, str(tmp_path / "backup"), replacing=True)
+
+
+@posix
+async def test_a_database_whose_name_cannot_be_flushed_is_not_said_to_be_missing(
+    make: Make, backup: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make("sqlite")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails_of_folders(os.fsync))
+        with pytest.raises(BackupError, match="is restored and whole, but its folder cannot be flushed"):
+            await restore(world, backup)
+    assert (await rows_of(world))["dam_entity"]
+
+
+def fails_of_folders(fsync: Callable[[int], None]) -> Callable[[int], None]:
+    def flush(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    return flush
 
 
 async def test_a_log_without_its_database_is_not_taken_for_a_part_of_the_new_one(make: Make, backup: str) -> None:

@@ -147,7 +147,13 @@ def _install(draft: str, file: str, *, force: bool) -> None:
         flush_file(draft)
         faults.reached("restore.flushed")
         move_new(draft, file)
-    flush_folder(os.path.dirname(file))
+    try:
+        flush_folder(os.path.dirname(file))
+    except OSError as e:
+        raise BackupError(
+            f"{file} is restored and whole, but its folder cannot be flushed: {e.strerror}; a power loss may take its name. "
+            "See to that, and restore again only if the file is gone"
+        ) from e
 
 
 def _overwrite(source: sqlite3.Connection, file: str, *, force: bool) -> None:
