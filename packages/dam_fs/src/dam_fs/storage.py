@@ -132,7 +132,8 @@ class Storage(Protocol):
         """Bytes of an object, or ``None`` where there is no such object."""
 
     def objects(self) -> Iterator[StoredObject]:
-        """Every object, in the order of their keys. What is published or removed meanwhile may be among them or not."""
+        """Every object, in the order of their keys. What is published or removed meanwhile may be among them or not. Raises
+        ``StorageError`` where it cannot be known that these are all: a store whose disk goes away does not become empty."""
         ...
 
     def remove(self, keys: Iterable[str]) -> None:
