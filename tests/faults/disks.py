@@ -19,7 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import shim
-from after import References, must_complete, must_hold
+from after import must_complete, must_hold, references_of
 from homes import WORLD, BrokenError, Done, Home, fresh
 from scenes import SCENES, Scene, State, Studio, state_of
 from trials import Trial
@@ -62,7 +62,7 @@ class Disks:
     studio: Studio
 
     def __post_init__(self) -> None:
-        self.references = References(self.studio)
+        self.references = references_of(self.studio)
         self._calls: dict[tuple[str, str, str], list[str]] = {}
         self._counting = Lock()
 

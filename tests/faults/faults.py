@@ -29,9 +29,16 @@ if TYPE_CHECKING:
 
 KINDS = {
     "kill": "kills:kills",
-    "damage": "damage:damage",
+    "power": "power:power",
+    "full": "disks:full",
+    "broken": "disks:broken",
+    "read-only": "disks:read_only",
+    "permission": "disks:permission",
+    "unmounted": "disks:unmounted",
+    "clock": "disks:clock",
     "connection": "servers:connection_cut",
     "server": "servers:server_crashed",
+    "damage": "damage:damage",
 }
 """Where each kind of fault is; what it needs is imported only for those that are wanted."""
 

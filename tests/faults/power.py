@@ -21,7 +21,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import shim
-from after import References, must_complete, must_hold
+from after import must_complete, must_hold, references_of
 from homes import BrokenError, Done, Home, fresh
 from scenes import SCENES, Scene, Studio
 from shim import Call
@@ -388,7 +388,7 @@ class Losses:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.references = References(studio)
+        self.references = references_of(studio)
         self.tried: Counter[str] = Counter()  # cuts and ways to lose, of each scene
         self._recordings: dict[str, Recording] = {}
         self._lock = Lock()
