@@ -139,7 +139,7 @@ def _exported(home: Home, items: list[dict[str, Any]]) -> None:
             digests[line["entity_id"]].hex(), Path(line["path"])
         ):
             raise BrokenError(f"{line['path']} was reported as exported, and is not whole")
-        if line["sidecar"] and not _is_json(Path(line["sidecar"])):
+        if line.get("sidecar") and not _is_json(Path(line["sidecar"])):
             raise BrokenError(f"{line['sidecar']} was reported as exported, and is not whole")
     _all_whole(home, home.folder / "out", {digest.hex() for digest in digests.values()})
 

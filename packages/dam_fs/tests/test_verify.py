@@ -494,6 +494,31 @@ async def test_a_time_limit_ends_a_pass_that_the_next_run_continues(
     assert (begun(rest).continued, verified(rest), ended(rest)) == (True, (2, 0), (True, False))
 
 
+async def test_the_run_that_ends_a_pass_tells_what_earlier_ones_found_as_it_is_by_then(
+    open_world: OpenWorld, tree: Path
+) -> None:
+    world = await with_derived(open_world)
+    await add(world, *write(tree, mended=b"one", spoiled=b"two"))
+    ((_, original),) = await add(world, *write(tree, original=b"three"))
+    await derive(world, original, b"small", b"smaller")
+    for data in (b"one", b"two", b"small", b"smaller"):
+        spoil(object_of(world, data), b"?")
+    command, first = VerifyCommand(), []
+    async for event in world.dispatch_command(command):
+        first.append(event)
+        if len(findings(first)) == 4:
+            command.stop.set()
+    assert (ended(first), len(findings(first))) == ((False, False), 4)
+
+    spoil(object_of(world, b"one"), b"one")
+    spoil(object_of(world, b"small"), b"small")
+    second = await verify(world)
+    assert begun(second).continued
+    assert {place for _, place in findings(second)} == {key_of(b"two"), key_of(b"smaller")}
+    assert ended(second) == (True, False)
+    assert (await conditions(world))["mended"] == "ok"
+
+
 async def test_derived_objects_are_continued_where_they_were_left(
     open_world: OpenWorld, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

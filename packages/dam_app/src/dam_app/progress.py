@@ -249,12 +249,14 @@ class DisposalReport:
         self._stop = stop
         self._dry_run = dry_run
         self._counts: Counter[str] = Counter()
+        self._is_left = False  # something that a deleted asset stood for
 
     def take(self, event: Any) -> None:
         """One event of the command."""
         if not isinstance(event, EntityDisposed):
             return
         self._counts[event.status.value] += 1
+        self._is_left |= event.status is DisposalStatus.DELETED and event.reason is not None
         record = {"status": event.status.value, "entity_id": event.entity_id, "reason": event.reason}
         cells = [event.status.value, str(event.entity_id), safe(event.reason or "")]
         self._output.item(record | ({"dry_run": True} if self._dry_run else {}), "\t".join(cells).rstrip())
@@ -269,4 +271,8 @@ class DisposalReport:
         if stopped:
             self._output.note("interrupted; run the same command again to continue")
             return Exit.INTERRUPTED
-        return Exit.SOME_FAILED if self._counts[DisposalStatus.FAILED] else Exit.DONE
+        if self._is_left:
+            self._output.warning(
+                "what deleted assets stood for is left; the next deletion, or 'dam-cli gc', removes it"
+            )
+        return Exit.SOME_FAILED if self._counts[DisposalStatus.FAILED] or self._is_left else Exit.DONE

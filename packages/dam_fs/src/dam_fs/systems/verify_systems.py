@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, literal, or_, select, update
 
 from dam.core.databases import backend_of
 from dam.core.system_params import Resource
@@ -164,6 +164,9 @@ class Verification:
         self._began = datetime.now(UTC)
         self._under_way: set[tuple[str, str]] = set()  # read, or being read, and not recorded yet
         self._absent: Counter[str] = Counter()
+        self._again: datetime | None = (
+            None  # of a pass that is continued: what was found wrong before this is looked at again
+        )
 
     async def told(self) -> AsyncGenerator[Told, None]:
         stopping = asyncio.create_task(self._pass_on_stop())
@@ -202,7 +205,8 @@ class Verification:
         continued = False
         if self._cmd.sample is None:
             began = await self._world.write(self._enter)
-            continued, self._began = began != self._began, began
+            continued = began != self._began
+            self._again, self._began = self._began if continued else None, began
         async with self._world.reading() as session:
             count = await session.scalar(select(func.count()).select_from(Location).where(self._is_due(), self._part()))
         return PassBegun(self._began, continued, int((count or 0) * (self._cmd.sample or 1)))
@@ -226,7 +230,14 @@ class Verification:
         return PassEnded(complete=not is_over, at_limit=self._at_limit and not self._cmd.stop.is_set())
 
     def _is_due(self) -> ColumnElement[bool]:
-        return or_(Location.verified_at.is_(None), Location.verified_at < self._began)
+        return or_(Location.verified_at.is_(None), Location.verified_at < self._began, and_(*self._was_wrong()))
+
+    def _was_wrong(self) -> list[ColumnElement[bool]]:
+        """What an earlier run of this pass has found wrong: the run that ends the pass tells all of it, as it is by then."""
+        if self._again is None:
+            return [false()]
+        moment = Location.verified_at
+        return [moment >= self._began, moment < self._again, Location.condition != LocationCondition.OK]
 
     def _part(self, column: Any = Location.content_identifier) -> ColumnElement[bool]:
         """Those of the subset, by the first bytes of their digests."""
@@ -258,8 +269,8 @@ class Verification:
                     yield event
 
     async def _places(self) -> AsyncGenerator[Place, None]:
-        """What is due, page by page: what was never verified, then what was longest ago."""
-        for next_page in (self._never_verified, self._verified_before):
+        """What is due, page by page: what this pass has found wrong, what was never verified, then what was longest ago."""
+        for next_page in (self._found_wrong, self._never_verified, self._verified_before):
             last: Any = None
             while not self._is_over() and (page := await next_page(last)):
                 last = page[-1]
@@ -272,6 +283,12 @@ class Verification:
                     if key in places:  # else its rows went meanwhile
                         self._under_way.add(key)
                         yield places[key]
+
+    async def _found_wrong(self, last: Any) -> Sequence[Any]:
+        conditions = self._was_wrong()
+        if last is not None:
+            conditions.append(Location.id > last.id)
+        return await self._page(conditions, [Location.id])
 
     async def _never_verified(self, last: Any) -> Sequence[Any]:
         conditions = [Location.verified_at.is_(None)]
@@ -415,15 +432,13 @@ class Verification:
     async def _derived(self) -> AsyncGenerator[Told, None]:
         """Table by table, in the order of their rows; how far that came is kept with the pass."""
         classes = [cls for cls in self._world.components if issubclass(cls, DerivedObjectComponent)]
-        table, after = await self._derived_so_far()
+        so_far = await self._derived_so_far()
         for cls in sorted(classes, key=lambda cls: cls.__tablename__):
-            if cls.__tablename__ < table:
-                continue
-            last = after if cls.__tablename__ == table else 0
-            while not self._is_over() and (page := await self._derived_page(cls, last)):
+            last = 0
+            while not self._is_over() and (page := await self._derived_page(cls, last, so_far)):
                 last = page[-1].id
                 chosen = [row for row in page if self._is_chosen(row.content_identifier)]
-                for event in await to_its_end(self._judge_derived(cls, chosen, last)):
+                for event in await to_its_end(self._judge_derived(cls, chosen, max(so_far, (cls.__tablename__, last)))):
                     yield event
 
     async def _derived_so_far(self) -> tuple[str, int]:
@@ -434,13 +449,22 @@ class Verification:
             found = await session.execute(select(row.derived_table, row.derived_id).where(row.slot == self._slot))
         return next(((table, last) for table, last in found), ("", 0))
 
-    async def _derived_page(self, cls: type[DerivedObjectComponent], last: int) -> Sequence[Any]:
+    async def _derived_page(
+        self, cls: type[DerivedObjectComponent], last: int, so_far: tuple[str, int]
+    ) -> Sequence[Any]:
+        """Of what the pass has done already, what it has found wrong comes once more."""
+        table, done = so_far
+        is_new = cls.id > done if cls.__tablename__ == table else literal(cls.__tablename__ > table)
+        is_wrong = cls.content_identifier.in_(select(DamagedDerived.key))
         query = select(cls.id, cls.entity_id, cls.content_identifier, cls.size_bytes)
-        query = query.where(cls.id > last, self._part(cls.content_identifier)).order_by(cls.id).limit(BATCH)
+        query = query.where(cls.id > last, or_(is_new, is_wrong), self._part(cls.content_identifier))
+        query = query.order_by(cls.id).limit(BATCH)
         async with self._world.reading() as session:
             return (await session.execute(query)).all()
 
-    async def _judge_derived(self, cls: type[DerivedObjectComponent], rows: Sequence[Any], last: int) -> list[Told]:
+    async def _judge_derived(
+        self, cls: type[DerivedObjectComponent], rows: Sequence[Any], done: tuple[str, int]
+    ) -> list[Told]:
         looked = [seen for part in await asyncio.gather(*map(self._look, map(_derived_place, rows))) for seen in part]
         if any(seen.state is State.LEFT for seen in looked):
             return []
@@ -449,7 +473,7 @@ class Verification:
         whole = [seen for seen in looked if seen.is_whole]
         wrong = await self._still_wanted(cls, [seen for seen in looked if seen.is_judged and not seen.is_whole])
         unjudged = [seen for seen in looked if not seen.is_judged]
-        await self._world.write(lambda transaction: self._write_derived(transaction, cls, whole, wrong, last))
+        await self._world.write(lambda transaction: self._write_derived(transaction, whole, wrong, done))
         told: list[Told] = [_finding(seen, seen.place.rows[0], derived=True) for seen in (*wrong, *unjudged)]
         size = sum(seen.read.size for seen in looked if seen.read)
         return [*told, PlacesVerified(len(whole) + len(wrong), 0, size)]
@@ -457,10 +481,9 @@ class Verification:
     async def _write_derived(
         self,
         transaction: WorldTransaction,
-        cls: type[DerivedObjectComponent],
         whole: Sequence[Seen],
         wrong: Sequence[Seen],
-        last: int,
+        done: tuple[str, int],
     ) -> None:
         session, row = transaction.session, DamagedDerived
         if wrong:
@@ -471,7 +494,7 @@ class Verification:
         await session.execute(delete(row).where(row.key.in_([seen.place.path for seen in whole])))
         if self._cmd.sample is None:
             own = VerificationPass.slot == self._slot
-            progress = {"derived_table": cls.__tablename__, "derived_id": last}
+            progress = dict(zip(("derived_table", "derived_id"), done, strict=True))
             await session.execute(update(VerificationPass).where(own).values(progress))
 
     async def _still_wanted(self, cls: type[DerivedObjectComponent], wrong: list[Seen]) -> list[Seen]:
