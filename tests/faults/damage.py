@@ -73,7 +73,7 @@ def spoil(path: Path, chance: random.Random) -> bool:
     return True
 
 
-def _attempt(studio: Studio, seed: int, number: int) -> bool:
+def _attempt(studio: Studio, seed: int, number: int) -> int:
     home, _ = studio.home_for(FILLED)
     chance = random.Random(f"{seed} {number}")
     objects = home.objects()
@@ -96,7 +96,7 @@ def _attempt(studio: Studio, seed: int, number: int) -> bool:
         raise BrokenError(f"{home.folder}: repair ended with {mended.code}: {mended.told[-1:]}")
     must_be_clean(home)
     home.remove()
-    return True
+    return len(spoiled)
 
 
 def _nothing_leaves(home: Home, spoiled: set[str]) -> None:

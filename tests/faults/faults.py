@@ -95,7 +95,7 @@ def run(name: str, studio: Studio, options: argparse.Namespace) -> Tally:
 
     def attempt(trial: Trial) -> None:
         try:
-            tally.struck += trial.faults * trial.attempt()
+            tally.struck += trial.attempt()
         except Exception as e:  # noqa: BLE001  a trial that fails itself has shown nothing
             tally.broken += 1
             print(f"BROKEN {tally.kind} on {tally.database}: {trial.name}\n  {e}", file=sys.stderr)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KILLED = -9
 TYPICAL = 0.01  # seconds from a step to a random moment after it
+AGAIN = 3
 RANDOM = 5  # moments of each scene, unless a number of trials is asked for
 
 
@@ -26,7 +27,7 @@ def kills(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
     """A ``Kind``."""
     trials = Kills(studio)
     for kill in trials.plan(count, seed):
-        yield Trial(str(kill), partial(trials.attempt, kill))
+        yield Trial(", then ".join(map(str, kill)), partial(trials.attempt, kill), AGAIN)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Kill:
     def __str__(self) -> str:
         later = f"{self.seconds:.3f} s after" if self.seconds else "at"
         when = f"{later} {self.step} {self.nth}" if self.step else f"after {self.share:.2f} of its time"
-        return f"{self.scene.name}, killed {when}"
+        return f"{self.scene.name} killed {when}"
 
 
 class Kills:
@@ -52,19 +53,23 @@ class Kills:
         self.studio = studio
         self._references = references_of(studio)
 
-    def plan(self, count: int | None, seed: int) -> Iterator[Kill]:
-        """Over all scenes: each step of each scene first, then random moments."""
+    def plan(self, count: int | None, seed: int) -> Iterator[list[Kill]]:
+        """Over all scenes: each step of each scene first, then random moments. A command that was killed is run again, and killed
+        again, ``AGAIN`` times in all."""
         chance = random.Random(f"{seed} {self.studio.server.name}")
+        trials = None if count is None else -(-count // AGAIN)
         for i, scene in enumerate(SCENES):
-            if count is not None and not (count + len(SCENES) - 1 - i) // len(SCENES):
+            share = None if trials is None else trials // len(SCENES) + (i < trials % len(SCENES))
+            if share == 0:
                 continue
             steps = self._references.of(scene).steps
-            named = [Kill(scene, step=step, nth=chance.randint(1, times)) for step, times in sorted(steps.items())]
-            share = len(named) + RANDOM if count is None else (count + len(SCENES) - 1 - i) // len(SCENES)
-            chance.shuffle(named)
-            yield from named[:share]
-            for _ in range(share - len(named)):
-                yield self._at_random(scene, steps, chance)
+            first = [Kill(scene, step=step, nth=chance.randint(1, times)) for step, times in sorted(steps.items())]
+            chance.shuffle(first)
+            if share is None:
+                share = len(first) + RANDOM
+            for j in range(share):
+                kill = first[j] if j < len(first) else self._at_random(scene, steps, chance)
+                yield [kill, *(self._at_random(scene, steps, chance) for _ in range(AGAIN - 1))]
 
     def _at_random(self, scene: Scene, steps: Counter[str], chance: random.Random) -> Kill:
         if chance.random() < 0.25:
@@ -72,16 +77,21 @@ class Kills:
         step, times = chance.choice(sorted(steps.items()))
         return Kill(scene, step=step, nth=chance.randint(1, times), seconds=chance.expovariate(1 / TYPICAL))
 
-    def attempt(self, kill: Kill) -> bool:
-        """One trial; whether the command was killed before its end. Raises ``BrokenError``, and leaves the world then."""
-        scene, reference = kill.scene, self._references.of(kill.scene)
+    def attempt(self, kills: list[Kill]) -> int:
+        """One trial; how often the command was killed before its end."""
+        scene = kills[0].scene
         home, damaged = self.studio.home_for(scene)
         command = scene.command(self.studio, home)
-        done = self._killed(kill, home, command)
-        must_hold(scene, home, damaged, done)
-        must_complete(scene, home, command, damaged, reference)
+        struck = 0
+        for kill in kills:
+            done = self._killed(kill, home, command)
+            must_hold(scene, home, damaged, done)
+            if done.code != KILLED:
+                break
+            struck += 1
+        must_complete(scene, home, command, damaged, self._references.of(scene))
         home.remove()
-        return done.code == KILLED
+        return struck
 
     def _killed(self, kill: Kill, home: Home, command: Sequence[str]) -> Done:
         if not kill.step:

@@ -536,14 +536,14 @@ def power(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
         for i in range(count - min(len(found_out), (count + 5) // 10)):
             scene, own = chance.choice(SCENES), random.Random(f"{seed} {i}")
             is_flush = studio.server.name == "sqlite" and i % 5 == 4
-            yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own), len(RESTS))
+            yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own))
         return
     for scene in SCENES:
         for choice in _moments(losses, scene):
-            yield Trial(f"{scene.name}, {choice}", partial(lose, scene, choice), len(RESTS))
+            yield Trial(f"{scene.name}, {choice}", partial(lose, scene, choice))
         for i in range(FAILED_FLUSHES if studio.server.name == "sqlite" else 0):
             own = random.Random(f"{seed} {scene.name} {i}")
-            yield Trial(f"{scene.name}, failed flush {i}", partial(losses.fail, scene, own), len(RESTS))
+            yield Trial(f"{scene.name}, failed flush {i}", partial(losses.fail, scene, own))
 
 
 def _moments(losses: Losses, scene: Scene) -> list[Any]:

@@ -18,11 +18,11 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault, or several at once. ``attempt`` says whether it struck before the command was over, and raises ``BrokenError``
-    if a promise did not hold; the world that it was made on is there still, then."""
+    """One fault, or several. ``attempt`` says how many struck before the command was over, and raises ``BrokenError`` if a promise
+    did not hold; the world that it was made on is there still, then."""
 
     name: str
-    attempt: Callable[[], bool]
+    attempt: Callable[[], int]
     faults: int = 1
 
 
