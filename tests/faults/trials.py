@@ -18,8 +18,8 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault, or several. ``attempt`` says how many struck before the command was over, and raises ``BrokenError`` where a promise
-    did not hold; the world that it was made on is there still, then."""
+    """One fault, or several. ``attempt`` says how many struck before the command was over. It raises ``BrokenError`` where a
+    promise did not hold; the world that it was made on is there still, then."""
 
     name: str
     attempt: Callable[[], int]
