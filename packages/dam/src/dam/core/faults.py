@@ -23,21 +23,25 @@ def _armed(said: str) -> Callable[[str], None]:
     action, _, rest = said.partition(" ")
     if action == "trace" and rest:
         return _tracing(rest)
-    wanted, _, number = rest.partition(" ")
-    signals = {"kill": getattr(signal, "SIGKILL", signal.SIGTERM), "stop": getattr(signal, "SIGSTOP", None)}
-    if not wanted or signals.get(action) is None or not (number or "1").isdecimal():
+    wanted, _, times = rest.partition(" ")
+    number = {"kill": getattr(signal, "SIGKILL", signal.SIGTERM), "stop": getattr(signal, "SIGSTOP", None)}.get(action)
+    if number is None or not wanted or not (times or "1").isdecimal():
         raise SettingsError(
             f"{VARIABLE}={said!r} is not understood; say 'kill STEP [N]', 'stop STEP [N]' or 'trace FILE'"
         )
-    return _signalling(wanted, int(number or 1), signals[action])
+    return _signalling(wanted, int(times or 1), number)
 
 
 def _tracing(path: str) -> Callable[[str], None]:
     fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    return lambda step: os.writev(fd, [step.encode(), b"\n"]) and None
+
+    def reached(step: str) -> None:
+        os.write(fd, f"{step}\n".encode())
+
+    return reached
 
 
-def _signalling(wanted: str, nth: int, number: signal.Signals) -> Callable[[str], None]:
+def _signalling(wanted: str, nth: int, number: int) -> Callable[[str], None]:
     times = count(1)
 
     def reached(step: str) -> None:
