@@ -12,10 +12,11 @@ from dam.system_events.disposal import EntityDisposed
 @dataclass
 class TrashCommand(BaseCommand[None, EntityDisposed]):
     """Moves entities to the trash: they stay out of listings, and nothing of them is lost. Yields an ``EntityDisposed`` for
-    each."""
+    each. Setting ``stop`` ends the work at the next batch, here and in the others."""
 
     entity_ids: Sequence[int]
     dry_run: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -24,13 +25,14 @@ class UntrashCommand(BaseCommand[None, EntityDisposed]):
 
     entity_ids: Sequence[int]
     dry_run: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
 class DeleteCommand(BaseCommand[None, EntityDisposed]):
     """Deletes entities with all that is known of them, and what nobody else needs of what they stood for.
 
-    Batches commit by themselves; yields an ``EntityDisposed`` for each entity. Setting ``stop`` ends the work at the next batch.
+    Batches commit by themselves; yields an ``EntityDisposed`` for each entity.
     """
 
     entity_ids: Sequence[int]

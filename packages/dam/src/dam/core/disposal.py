@@ -38,6 +38,8 @@ async def trash(cmd: TrashCommand, world: World) -> AsyncGenerator[EntityDispose
         return [_told(i, DisposalStatus.KNOWN if i in trashed else DisposalStatus.TRASHED) for i in ids]
 
     for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
+        if cmd.stop.is_set():
+            return
         for told in await _on_existing(world, part, work):
             yield told
 
@@ -53,6 +55,8 @@ async def untrash(cmd: UntrashCommand, world: World) -> AsyncGenerator[EntityDis
         return [_told(i, DisposalStatus.RESTORED if i in trashed else DisposalStatus.KNOWN) for i in ids]
 
     for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
+        if cmd.stop.is_set():
+            return
         for told in await _on_existing(world, part, work):
             yield told
 

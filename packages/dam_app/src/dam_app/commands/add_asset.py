@@ -62,16 +62,12 @@ def add_asset(
     )
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
-
-        from dam_app.answers import answers
         from dam_app.interrupts import Interrupts
+        from dam_app.watching import tell
 
         report = IngestReport(output, command.stop, dry_run=dry_run)
         with Interrupts(command.stop, output), report:
-            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
-                async for event in events:
-                    report.take(event)
+            await tell(world, command, report.take)
             if not dry_run:
                 await report.extract(world)
         return report.exit_code

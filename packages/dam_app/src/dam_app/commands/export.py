@@ -46,15 +46,8 @@ def export(
     command = export_of(None if every else ids, folder, sidecar=sidecar, dry_run=dry_run, protected=protected)
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
+        from dam_app.watching import watch
 
-        from dam_app.interrupts import Interrupts
-
-        report = ExportReport(output, command.stop, dry_run=dry_run)
-        with Interrupts(command.stop, output):
-            async with aclosing(world.dispatch_command(command)) as events:
-                async for event in events:
-                    report.take(event)
-        return report.finish()
+        return await watch(output, world, command, ExportReport(output, command.stop, dry_run=dry_run))
 
     in_world(options, work)

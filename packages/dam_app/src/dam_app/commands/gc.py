@@ -37,19 +37,11 @@ def collect(
         raise UsageError(str(e)) from e
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
-
-        from dam_app.answers import answers
-        from dam_app.interrupts import Interrupts
         from dam_app.upkeep import GcReport
+        from dam_app.watching import watch
         from dam_fs.commands import GcCommand
 
         command = GcCommand(seconds, named, dry_run)
-        report = GcReport(output, command.stop, dry_run=dry_run)
-        with Interrupts(command.stop, output):
-            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
-                async for event in events:
-                    report.take(event)
-        return report.finish()
+        return await watch(output, world, command, GcReport(output, command.stop, dry_run=dry_run))
 
     in_world(Globals.of(ctx, json=json), work, changes=True)

@@ -39,31 +39,22 @@ def repair(
         _rebuild(Globals.of(ctx, json=json))
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
-
-        from dam_app.answers import answers
-        from dam_app.interrupts import Interrupts
         from dam_app.upkeep import RepairReport
+        from dam_app.watching import watch
         from dam_fs.commands import RepairCommand
 
         command = RepairCommand(folders or (), dry_run=dry_run)
-        report = RepairReport(output, command.stop, dry_run=dry_run)
-        with Interrupts(command.stop, output):
-            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
-                async for event in events:
-                    report.take(event)
-        return report.finish()
+        return await watch(output, world, command, RepairReport(output, command.stop, dry_run=dry_run))
 
     in_world(Globals.of(ctx, json=json), work, changes=True)
 
 
 def _rebuild(options: Globals) -> None:
     async def work(output: Output) -> int:
-        from contextlib import aclosing
-
         from dam_app.config import load_configuration
         from dam_app.interrupts import Interrupts
         from dam_app.progress import IngestReport
+        from dam_app.watching import tell
         from dam_app.worlds import opened
         from dam_fs.commands import RebuildCommand
 
@@ -74,9 +65,7 @@ def _rebuild(options: Globals) -> None:
             command = RebuildCommand()
             report = IngestReport(output, command.stop)
             with Interrupts(command.stop, output), report:
-                async with aclosing(world.dispatch_command(command)) as events:
-                    async for event in events:
-                        report.take(event)
+                await tell(world, command, report.take)
                 await report.extract(world)
             output.note("what is computed of files comes back by: dam-cli reprocess --stale")
         return report.exit_code

@@ -35,20 +35,12 @@ def reprocess(
         raise UsageError("name an ALGORITHM, or give --stale or --failed")
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
-
         from dam.commands.analysis_commands import ReprocessCommand, Which
-        from dam_app.answers import answers
-        from dam_app.interrupts import Interrupts
         from dam_app.progress import AnalysisReport
+        from dam_app.watching import watch
 
         which = Which.STALE if stale else Which.FAILED if failed else Which.ALL
         command = ReprocessCommand(algorithms or (), which)
-        report = AnalysisReport(output, command.stop)
-        with Interrupts(command.stop, output):
-            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
-                async for event in events:
-                    report.take(event)
-        return report.finish()
+        return await watch(output, world, command, AnalysisReport(output, command.stop))
 
     in_world(Globals.of(ctx, json=json), work, changes=True)

@@ -110,19 +110,10 @@ def empty(
 
 
 async def _dispose(output: Output, world: "World", command: Any, *, dry_run: bool) -> int:
-    import asyncio
-    from contextlib import aclosing
-
-    from dam_app.interrupts import Interrupts
     from dam_app.progress import DisposalReport
+    from dam_app.watching import watch
 
-    stop = getattr(command, "stop", asyncio.Event())
-    report = DisposalReport(output, stop, dry_run=dry_run)
-    with Interrupts(stop, output):
-        async with aclosing(world.dispatch_command(command)) as events:
-            async for event in events:
-                report.take(event)
-    return report.finish()
+    return await watch(output, world, command, DisposalReport(output, command.stop, dry_run=dry_run))
 
 
 def _require_consent(yes: bool) -> None:

@@ -47,19 +47,11 @@ def verify(
         raise UsageError(str(e)) from e
 
     async def work(output: Output, world: "World") -> int:
-        from contextlib import aclosing
-
-        from dam_app.answers import answers
-        from dam_app.interrupts import Interrupts
         from dam_app.upkeep import VerifyReport
+        from dam_app.watching import watch
         from dam_fs.commands import VerifyCommand
 
         command = VerifyCommand(subset=chosen, sample=chance, time_limit=limit)
-        report = VerifyReport(output, command.stop)
-        with Interrupts(command.stop, output):
-            async with aclosing(world.dispatch_command(command).answered(answers())) as events:
-                async for event in events:
-                    report.take(event)
-        return report.finish()
+        return await watch(output, world, command, VerifyReport(output, command.stop))
 
     in_world(Globals.of(ctx, json=json), work, changes=True)

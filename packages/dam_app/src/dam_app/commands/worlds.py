@@ -184,12 +184,10 @@ def copy(
         raise UsageError("--world chooses no world here; SRC and DST do")
 
     async def work(output: Output) -> int:
-        from contextlib import aclosing
-
         from dam.commands.copy_commands import CopyEntitiesCommand
         from dam_app.config import load_configuration
-        from dam_app.interrupts import Interrupts
         from dam_app.progress import CopyReport
+        from dam_app.watching import watch
         from dam_app.worlds import opened
 
         configuration = load_configuration(options.config)
@@ -200,11 +198,6 @@ def copy(
         ):
             output.note(f"world: {names[1]}")
             command = CopyEntitiesCommand(origin, entity_ids or None, overwrite, partial, dry_run)
-            report = CopyReport(output, command.stop, dry_run=dry_run)
-            with Interrupts(command.stop, output):
-                async with aclosing(world.dispatch_command(command)) as events:
-                    async for event in events:
-                        report.take(event)
-        return report.finish()
+            return await watch(output, world, command, CopyReport(output, command.stop, dry_run=dry_run))
 
     run(options, work)
