@@ -10,7 +10,7 @@ from targets import Target
 
 from dam.analysis.blob import Blob
 from dam.analysis.facts import load_facts
-from dam.analysis.worker import pickled
+from dam.analysis.wire import packed
 from dam_fs.mime import HEAD_BYTES, media_type
 from dam_media_audio.probe import UnreadableSoundError, properties
 from dam_media_audio.tags import embedded
@@ -43,7 +43,7 @@ def computed(computes: dict[str, Callable[[Blob], object]], fallback: str) -> Ca
         with Blob(str(path), len(content), kind) as blob:
             for name, compute in computes.items():
                 try:
-                    load_facts(pickled(compute(blob)), name)
+                    load_facts(packed(compute(blob)), name)
                 except UNREADABLE:
                     continue
                 except Exception as e:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
-from datetime import datetime
+from collections import OrderedDict, deque
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 
-from dam.analysis.worker import ERROR, FACTS, LOADED, pickled
+from dam.analysis.wire import BYTEARRAY, CHUNK, DICT, JOINED, LIST, RANGE, packed
+from dam.analysis.worker import ERROR, FACTS, LOADED
 from dam_fs.receipts import Receipt, lines_of
 from dam_media_audio.facts import AudioTags, AudioTrack
 from dam_media_image.facts import Camera, Frames, Position, Shot
@@ -171,18 +173,35 @@ SAID = [
 ]
 FOUND = [
     FACTS
-    + pickled(
+    + packed(
         Shot(Camera(datetime(2001, 2, 3, 4, 5, 6), 60, "a", "b", "c", 0.1, 2.8, 400, 50.0, 1), Position(1.0, 2.0, None))
     ),
-    FACTS + pickled([AudioTrack(0, "mp3", 1.5, 44100, 2, 128000)]),
-    FACTS + pickled(AudioTags(title="x")),
-    FACTS + pickled(Frames(2, 1.0, 2.0)),
-    FACTS + pickle.dumps({"a": [1, (2.5, b"x" * 100)], "b": {1, 2}}, 0),
+    FACTS + packed([AudioTrack(0, "mp3", 1.5, 44100, 2, 128000)]),
+    FACTS + packed(AudioTags(title="x")),
+    FACTS + packed(Frames(2, 1.0, 2.0)),
+    FACTS + packed({"a": [1, (2.5, b"x" * 100)], "b": {1, 2}, (1, 2): frozenset({"\udcff"}), None: deque([1], 3)}),
+    FACTS
+    + packed(
+        [
+            10**40,
+            -(1 << 64),
+            OrderedDict(a=1j),
+            range(3),
+            bytearray(b"x"),
+            Decimal("-1.5E+9"),
+            datetime(2001, 2, 3, tzinfo=timezone(timedelta(hours=1), "x"), fold=1),
+            date(2001, 2, 3),
+            time(4, 5),
+        ]
+    ),
+    FACTS + packed([*range(CHUNK + 1)]),
     ERROR + b"ValueError: \xff\0",
     LOADED,
-    FACTS + b"\x80\x05r\xff\xff\xff\x07.",
-    FACTS + b"\x80\x05cos\nsystem\n.",
-    FACTS + b"\x80\x05\x8cN\xff\xff\xff\xff\xff\xff\x7f.",
-    FACTS + b"\x96\xff\xff\xff\xff\x01\0\0\0.",
-    FACTS + pickle.dumps(10**40, 2),
+    FACTS + b"\x91\xa9os:system",
+    FACTS + b"\xdd\0\0\x40\0" * 1024,
+    FACTS + b"\xdf\xff\xff\xff\xff",
+    FACTS + b"\xd6\xff\0\0\0\1",
+    FACTS + bytes([0x92, 0xCE, 0x7F, 0xFF, 0xFF, 0xFF, BYTEARRAY]),
+    FACTS + bytes([0x93, 0x93, 0, 0xCE, 0x7F, 0xFF, 0xFF, 0xFF, RANGE, LIST, JOINED]),
+    FACTS + bytes([0x92, 0x92, 0, 0, DICT]),
 ]

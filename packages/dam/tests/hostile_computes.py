@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from os import system  # noqa: F401 - a callable that a hostile pickle may try to reach through this module
+from os import system  # noqa: F401 - a callable that a hostile answer may try to reach through this module
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def closes_everything(_: Blob) -> None:
     os.closerange(0, 100)
 
 
-def cannot_be_pickled(_: Blob) -> object:
+def is_a_lock(_: Blob) -> object:
     return threading.Lock()
 
 

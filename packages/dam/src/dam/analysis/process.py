@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from typing import IO, TYPE_CHECKING, NoReturn
 
 from dam.analysis.facts import load_facts
 from dam.analysis.jobs import Compute, Failure, Found, Job, Limits
-from dam.analysis.worker import ERROR, FACTS, FACTS_BYTES, HEADER, MEMORY, READY, TEXT_LENGTH
+from dam.analysis.wire import packed
+from dam.analysis.worker import ERROR, FACTS, FACTS_BYTES, HEADER, LENGTH, MEMORY, READY, TEXT_LENGTH
 from dam.core.exceptions import WorkerStartError
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ START_SECONDS = 30.0  # for the interpreter to start, and for the import of each
 
 # Not `multiprocessing`: it would import the caller's `__main__` in every worker.
 BOOTSTRAP = """
-import os, pickle, sys
+import os, sys
 requests, answers = open(os.dup(0), "rb"), open(os.dup(1), "wb")
-sys.path[:], limits = pickle.load(requests)
+sys.path[:] = requests.read(int(requests.readline())).decode("utf-8", "surrogatepass").split("\\0")
 from dam.analysis.worker import serve
-serve(requests, answers, limits)
+serve(requests, answers)
 """
 
 # The pool is the parallelism; threads of numeric libraries would also reserve address space, which is limited.
@@ -66,13 +66,14 @@ class WorkerProcess:
         self._requests, self._answers, self._errors = pipes(self._process)
         watchdog.add(self)
         wire_limits: WireLimits = (limits.wall_seconds, limits.cpu_seconds, limits.memory_bytes, START_SECONDS)
-        path = [os.path.abspath(entry) for entry in sys.path]
+        path = "\0".join(map(os.path.abspath, sys.path)).encode("utf-8", "surrogatepass")
         with suppress(OSError):  # it has ended already: reading its answer will say why
-            self._write(pickle.dumps((path, wire_limits)))
+            self._write(b"%d\n%b" % (len(path), path))
+            self._write(framed(wire_limits))
 
     def send(self, jobs: Iterable[WireJob]) -> None:
         """Asks for all the computes of `jobs`, to be read by one `answer` each, in order."""
-        message = pickle.dumps(list(jobs), pickle.HIGHEST_PROTOCOL)
+        message = framed(list(jobs))
         self._watchdog.arm(self, START_SECONDS)
         try:
             if not self._ready:
@@ -250,17 +251,22 @@ def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[by
 
 
 def wire(job: Job) -> WireJob:
-    """The parameters are pickled on their own, so that one which the worker cannot load is its compute's error."""
+    """The parameters are packed on their own, so that one which the worker cannot load is its compute's error."""
     calls = tuple((compute.function, parameters_of(compute)) for compute in job.computes)
     return job.path, job.size, job.media_type, job.shown, calls
+
+
+def framed(value: object) -> bytes:
+    message = packed(value)
+    return LENGTH.pack(len(message)) + message
 
 
 def parameters_of(compute: Compute) -> bytes:
     if not compute.parameters:
         return b""
     try:
-        return pickle.dumps(dict(compute.parameters), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # `__reduce__` may raise anything
+        return packed(dict(compute.parameters))
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"The parameters of {compute.function!r} cannot be sent to a worker: {error}. They are "
             f"{compute.parameters}; use plain values"

@@ -1,26 +1,26 @@
 """What runs in a worker process. Every import here is paid by every worker: no `typing`, no `dataclasses`.
 
-The parent sends messages, each a pickled list of jobs; `pickle.load` finds their ends. The worker answers for each
-compute on its own, in order, so that one which loops or kills is charged alone. An answer is a header (tag and length)
-and a body. The first use of a function is answered by `LOADED` before its proper answer: imports have their own time.
+The parent sends its limits, and then messages, each a list of jobs; the length of each goes before it. The worker
+answers for each compute on its own, in order, so that one which loops or kills is charged alone. An answer is a header
+(tag and length) and a body. Values are written as `dam.analysis.wire` says. The first use of a function is
+answered by `LOADED` before its proper answer: imports have their own time.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import pickle
 import re
 import signal
 import struct
 import sys
 import time
 from contextlib import suppress
-from enum import Enum
 from importlib import import_module
-from io import BytesIO
 
 from dam.analysis.blob import Blob
+from dam.analysis.facts import load_facts
+from dam.analysis.wire import READERS, packed, unpacked
 
 if sys.platform != "win32":
     import resource
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, BinaryIO, NoReturn
 
-    Call = tuple[str, bytes]  # "module:function" and its pickled parameters, empty for none
+    Call = tuple[str, bytes]  # "module:function" and its packed parameters, empty for none
     WireJob = tuple[str, int, str, str, tuple[Call, ...]]  # path, size, media type, shown, calls
     WireLimits = tuple[float, float, int, float]  # wall seconds, CPU seconds, bytes, seconds for an import
 
 READY = b"dam worker ready\n"
+LENGTH = struct.Struct("<I")
 HEADER = struct.Struct("<cI")
 LOADED, FACTS, ERROR, MEMORY = b"L", b"F", b"E", b"M"
 
@@ -43,7 +44,8 @@ TEXT_LENGTH = 500
 ALARM_SLACK = 1.0  # the parent's deadline comes first; the alarm is for a worker whose parent is gone
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, limits: WireLimits) -> NoReturn:
+def serve(requests: BinaryIO, answers: BinaryIO) -> NoReturn:
+    limits: WireLimits = message(requests)
     wall_seconds, cpu_seconds, memory_bytes, import_seconds = limits
     set_signals()
     limit_memory(memory_bytes)
@@ -53,11 +55,17 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: WireLimits) -> NoReturn
     worker = Worker(answers, wall_seconds, cpu_seconds, import_seconds)
     try:
         while True:
-            jobs: list[WireJob] = pickle.load(requests)  # noqa: S301 - the parent made it
+            jobs: list[WireJob] = message(requests)
             for job in jobs:
                 worker.analyse(job)
     finally:  # the end of file, or a parent that does not read; at once: a compute may have left a thread
         os._exit(1)
+
+
+def message(requests: BinaryIO) -> Any:
+    """The parent made it: it is of the type that is expected, or not there."""
+    (length,) = LENGTH.unpack(requests.read(LENGTH.size))
+    return unpacked(requests.read(length), READERS)
 
 
 def silence() -> None:
@@ -100,18 +108,6 @@ if sys.platform != "win32":
         return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
-class FactsPickler(pickle.Pickler):
-    def reducer_override(self, thing: object) -> Any:
-        """Members of enums by their value: Python 3.11.0 to 3.11.3 would write `getattr`, which the parent does not take."""
-        return (type(thing), (thing.value,)) if isinstance(thing, Enum) else NotImplemented
-
-
-def pickled(facts: object) -> bytes:
-    target = BytesIO()
-    FactsPickler(target, pickle.HIGHEST_PROTOCOL).dump(facts)
-    return target.getvalue()
-
-
 class Worker:
     def __init__(self, answers: BinaryIO, wall_seconds: float, cpu_seconds: float, import_seconds: float) -> None:
         self._answers = answers
@@ -127,7 +123,7 @@ class Worker:
             if name not in self._functions:
                 self._import(name)
             self._allow(self._wall_seconds, self._cpu_seconds)
-            tag, body = attempt(self._functions[name], blob, parameters, shown)
+            tag, body = attempt(name, self._functions[name], blob, parameters, shown)
             self._answer(tag, body)
         with suppress(Exception):  # a view that cannot be closed goes with the process, at the latest
             blob.close()
@@ -169,11 +165,13 @@ def raising(error: BaseException) -> Callable[..., object]:
     return function
 
 
-def attempt(function: Callable[..., object], blob: Blob, parameters: bytes, shown: str) -> tuple[bytes, bytes]:
+def attempt(
+    name: str, function: Callable[..., object], blob: Blob, parameters: bytes, shown: str
+) -> tuple[bytes, bytes]:
     """The tag and body of the answer."""
     try:
-        named: dict[str, object] = pickle.loads(parameters) if parameters else {}  # noqa: S301 - the parent made it
-        facts = pickled(function(blob, **named))
+        named: Any = load_facts(parameters, name) if parameters else {}
+        facts = packed(function(blob, **named))
     except MemoryError:
         return MEMORY, b""
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a plugin raises is the worker's affair

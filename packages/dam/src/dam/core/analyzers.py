@@ -51,9 +51,10 @@ def analyzer(
 ) -> Callable[[Callable[[F], Iterable[Component]]], Analyzer[F]]:
     """Declares an analyzer around the function that turns its result into components.
 
-    ``compute`` names a function of a ``Blob`` that runs in a worker process and returns a small picklable value. Without a
-    ``stage`` it runs when an asset is added, on the bytes just read; with one, when the stage reaches the entity. ``command``
-    makes it available for one entity on request. ``accepts`` are media types, with ``*`` as a wildcard.
+    ``compute`` names a function of a ``Blob`` that runs in a worker process and returns a small value: plain data, or a
+    NamedTuple, dataclass or enum of its own package. Without a ``stage`` it runs when an asset is added, on the bytes just
+    read; with one, when the stage reaches the entity. ``command`` makes it available for one entity on request. ``accepts``
+    are media types, with ``*`` as a wildcard.
 
     ``replaces`` names algorithms whose facts these are written over, in worlds that had such an analyzer before; what they
     left on record goes.
