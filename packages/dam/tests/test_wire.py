@@ -365,7 +365,7 @@ def test_a_message_that_nobody_here_would_send_is_an_exception(message: bytes, s
 def test_a_message_has_a_million_values_at_most() -> None:
     most = [*range(wire.VALUES - 200)]
     assert load_facts(packed(most), HERE) == most
-    too_many: list[object] = [[None] * wire.VALUES, [[]] * wire.VALUES, [deque([], 1)] * (wire.VALUES // 2)]
+    too_many: list[object] = [[None] * wire.VALUES, [[]] * wire.VALUES, [deque(maxlen=1)] * (wire.VALUES // 2)]
     for value in too_many:
         with pytest.raises(ValueError, match="more than 1048576 values in one message"):
             load_facts(packed(value), HERE)
