@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, Tra
 from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, OutcomeStatus
-from dam_fs.exceptions import StoreMissingError
+from dam_fs.exceptions import StorageError, StoreMissingError
 from dam_fs.models import DerivedObjectComponent, PendingRelease
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LocalStorage
@@ -231,3 +232,36 @@ async def test_gc_finishes_a_deletion_too_and_what_was_added_again_meanwhile_sta
     await run(world, GcCommand(grace=3600))
     assert len(objects(world)) == 1
     assert [outcome.status for outcome in await add(world, first)] == [OutcomeStatus.KNOWN]
+
+
+async def test_bytes_of_a_store_that_goes_away_are_removed_when_it_is_back(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    world = await open_world()
+    ids = await ids_of(world, file_of(tmp_path, "one"))
+    async with world.transaction() as transaction:
+        await run(transaction.world, DeleteCommand(ids))
+    root = world.get_resource(FileOperationsResource).root
+    os.rename(root, f"{root}-elsewhere")
+    await run(world, EmptyTrashCommand())
+    os.rename(f"{root}-elsewhere", root)
+    assert (len(objects(world)), await count(world, PendingRelease.__table__)) == (1, 1)
+    await run(world, EmptyTrashCommand())
+    assert (objects(world), await count(world, PendingRelease.__table__)) == ([], 0)
+
+
+async def test_an_object_that_cannot_be_removed_keeps_no_other(open_world: OpenWorld, tmp_path: Path) -> None:
+    world = await open_world()
+    files = [file_of(tmp_path, str(i), f"{i}.txt") for i in range(4)]
+    ids = await ids_of(world, *files)
+    stubborn = world.get_resource(FileOperationsResource).local_path(hashlib.sha256(b"2").hexdigest()) or ""
+    os.unlink(stubborn)
+    os.mkdir(stubborn)
+    told = await run(world, DeleteCommand(ids))
+    assert all("what it stood for could not be removed" in each.reason for each in told)
+    assert (objects(world), await count(world, PendingRelease.__table__)) == ([], 1)
+    with pytest.raises(StorageError):
+        await run(world, GcCommand(grace=0))
+    os.rmdir(stubborn)
+    assert await run(world, GcCommand(grace=0)) == []
+    assert await count(world, PendingRelease.__table__) == 0

@@ -144,3 +144,36 @@ async def test_a_receipt_that_says_nonsense_does_not_keep_the_others_from_coming
     two = await open_world("two", store="store")
     assert {each.status for each in await run(two, RebuildCommand())} == {OutcomeStatus.ADDED}
     assert {size for size, *_ in (await known(two)).values()} == {4}
+
+
+async def test_what_was_known_by_reference_and_copied_later_comes_back_from_the_store(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    one = await open_world("one", store="store")
+    file = file_of(tmp_path, b"text")
+    await add(one, file, copy=False)
+    await add(one, file)
+    expected = await known(one)
+    await one.close()
+    two = await open_world("two", store="store")
+    await run(two, RebuildCommand())
+    assert await known(two) == expected
+    os.unlink(file)
+    assert await run(two, GcCommand(grace=0)) == []
+
+
+async def test_what_was_added_again_before_its_deletion_was_carried_out_comes_back(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    one = await open_world("one", store="store")
+    file = file_of(tmp_path, b"text")
+    ids = await add(one, file)
+    async with one.transaction() as transaction:
+        await run(transaction.world, DeleteCommand(ids))  # nothing is removed before the outer commit
+    await add(one, file)
+    await run(one, GcCommand(grace=0))
+    expected = await known(one)
+    await one.close()
+    two = await open_world("two", store="store")
+    await run(two, RebuildCommand())
+    assert await known(two) == expected

@@ -9,11 +9,14 @@ from sqlalchemy import delete, insert, select
 from dam.core import faults
 from dam.core.transaction import WorldTransaction
 from dam.core.world import World
+from dam_fs.exceptions import StorageError
 from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, PendingRelease, StorageType
 from dam_fs.receipts import Receipt, lines_of
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
+from dam_fs.storage import Storage
 
 BATCH = 256  # contents that are judged and removed while the lock is held
+HOPELESS = 16  # objects that cannot be removed, one after the other: the store is at fault
 
 
 class ReleaseFiles:
@@ -48,39 +51,75 @@ def _path_of(row: dict[str, Any]) -> str | None:
 async def carry_out(world: World) -> None:
     """Removes what deleted rows stood for and no other row needs, and says in the store's receipts that it is not to come back.
 
-    Raises ``StorageError``, and what ``FileOperationsResource.storage`` raises; what is left is noted still.
+    What cannot be removed stays noted, and all else goes. Raises ``StorageError`` then, and what
+    ``FileOperationsResource.storage`` raises.
     """
-    row = PendingRelease
+    row, last = PendingRelease, 0
+    problem: StorageError | None = None
     while True:
         async with world.reading() as session:
-            leaving = list(await session.scalars(select(row).order_by(row.id).limit(BATCH)))
+            leaving = list(await session.scalars(select(row).where(row.id > last).order_by(row.id).limit(BATCH)))
         if not leaving:
-            return
-        await _note_deleted(world, leaving)
+            break
+        last = leaving[-1].id
+        problem = await _release(world, leaving) or problem
+    if problem is not None:
+        raise problem
+
+
+async def _release(world: World, leaving: Sequence[PendingRelease]) -> StorageError | None:
+    """All of it at once, or, where an object cannot be removed, one by one; why the last one that stays does. Where it is not an
+    object but the store that is at fault, raises ``StorageError``."""
+    try:
         await _remove(world, leaving)
-
-
-async def _note_deleted(world: World, leaving: Sequence[PendingRelease]) -> None:
-    gone = [Receipt(each.content, each.name, path=each.path, deleted=True) for each in leaving if each.name is not None]
-    storage = await world.get_resource(FileOperationsResource).storage(world, create=False)
-    is_there = (
-        await asyncio.to_thread(storage.read_id) is not None
-    )  # or it is a world of references that were copied here
-    if gone and is_there:
-        await asyncio.to_thread(storage.append_receipts, lines_of(gone))
+    except StorageError:
+        if len(leaving) == 1:
+            raise
+    else:
+        return None
+    problems = []
+    for each in leaving:
+        try:
+            await _remove(world, [each])
+        except StorageError as e:
+            problems.append(e)
+            if len(problems) == HOPELESS:
+                raise
+    return problems[-1] if problems else None
 
 
 async def _remove(world: World, leaving: Sequence[PendingRelease]) -> None:
-    """Whoever commits a row that needs an object holds the same lock, and looks before that whether it is there."""
-    storage = await world.get_resource(FileOperationsResource).storage(world, create=False)
+    """Whoever commits a row that needs an object holds the same lock, has left its receipts while it did so, and looks before
+    that whether the object is there."""
+    files = world.get_resource(FileOperationsResource)
+    await files.look_again(world)
+    storage = await files.storage(world, create=False)
     keys = sorted({each.content for each in leaving if each.path is None})
     async with world.transaction() as transaction:
         await transaction.lock(STORE_LOCK)
-        needed = await needed_keys(transaction, world, keys)
-        faults.reached("deletion.proved")
-        await asyncio.to_thread(storage.remove, [key for key in keys if key not in needed])
+        is_there = await asyncio.to_thread(storage.read_id) is not None  # or it is a world of references copied here
+        if is_there:
+            needed = await needed_keys(transaction, world, keys)
+            faults.reached("deletion.proved")
+            await _say_deleted(transaction, storage, leaving)
+            await asyncio.to_thread(storage.remove, [key for key in keys if key not in needed])
+            await files.look_again(world)  # a store that went away meanwhile has no object either
         done = PendingRelease.id.in_([each.id for each in leaving])
         await transaction.session.execute(delete(PendingRelease).where(done))
+
+
+async def _say_deleted(transaction: WorldTransaction, storage: Storage, leaving: Sequence[PendingRelease]) -> None:
+    """Of what has not been added again by now."""
+    sha256 = ContentHashSha256Component.hash_value
+    digests = sorted({bytes.fromhex(each.content) for each in leaving})
+    again = {digest.hex() for digest in await transaction.session.scalars(select(sha256).where(sha256.in_(digests)))}
+    gone = [
+        Receipt(each.content, each.name, path=each.path, deleted=True)
+        for each in leaving
+        if each.name is not None and each.content not in again
+    ]
+    if gone:
+        await asyncio.to_thread(storage.append_receipts, lines_of(gone))
 
 
 async def needed_keys(transaction: WorldTransaction, world: World, keys: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.world import World
 from dam_fs.commands import GcCommand, Removed
+from dam_fs.exceptions import StorageError
 from dam_fs.flow import chunks, to_its_end
 from dam_fs.receipts import named_in
 from dam_fs.resources import FileOperationsResource
@@ -26,8 +27,7 @@ async def collect(
 ) -> AsyncGenerator[Removed, None]:
     """Unknown objects batch by batch, then temporaries; asks for no transaction, so that the lock is held for a batch alone."""
     storage = await files.storage(world, create=False)
-    if not cmd.dry_run:
-        await carry_out(world)
+    problem = None if cmd.dry_run else await _finish_deletions(world)
     before = time.time() - cmd.grace
 
     def is_old(found: StoredObject) -> bool:
@@ -47,6 +47,17 @@ async def collect(
                     yield Removed(each.key, each.length)
     for removed in await asyncio.to_thread(_sweep, storage, before, dry_run=cmd.dry_run):
         yield removed
+    if problem is not None:
+        raise problem
+
+
+async def _finish_deletions(world: World) -> StorageError | None:
+    """One object that stays must not keep others."""
+    try:
+        await carry_out(world)
+    except StorageError as e:
+        return e
+    return None
 
 
 def _named(storage: Storage, objects: Sequence[StoredObject]) -> set[str]:

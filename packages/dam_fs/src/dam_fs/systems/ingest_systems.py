@@ -194,7 +194,6 @@ class Ingest:
         failed: list[AssetOutcome] = []
         for _ in range(TRIES):
             await self._publish(items)
-            await self._note(items)
             try:
                 async with self._writing:
                     return failed + (await self._commit(items) if items else [])
@@ -287,19 +286,12 @@ class Ingest:
                 del self._staged[item.taken.staged.path]
                 item.taken.staged = None  # it has its name now, should it have to be published once more
 
-    async def _note(self, items: Sequence[Item]) -> None:
-        """Leaves receipts in the store of what the database does not know yet."""
-        new = [item for item in items if not (item.known and item.taken.path in item.known.paths) or item.restored]
-        if new:
-            lines = lines_of(_receipt(item.taken, copied=self._cmd.copy) for item in new)
-            await asyncio.to_thread(self._storage.append_receipts, lines)
-
     async def _commit(self, items: Sequence[Item]) -> list[AssetOutcome]:
         """One transaction; where the data is at fault, halves, down to the one file (and then its analyses) at fault."""
         backend = backend_of(self._world.engine)
 
         async def write(part: Sequence[Item]) -> list[AssetOutcome]:
-            return await store(self._world, part, self._storage if self._cmd.copy else None)
+            return await store(self._world, part, self._storage, copied=self._cmd.copy)
 
         async def give_up(item: Item, why: str) -> list[AssetOutcome]:
             if any(analysis.error is None for analysis in item.analyses):
@@ -360,20 +352,20 @@ class DeletedMeanwhileError(Exception):
         self.keys = keys
 
 
-async def store(world: World, items: Sequence[Item], storage: Storage | None) -> list[AssetOutcome]:
-    """Writes one batch whose objects are durable already: all of it, or nothing. Without a storage the files are recorded where
+async def store(world: World, items: Sequence[Item], storage: Storage, *, copied: bool) -> list[AssetOutcome]:
+    """Writes one batch whose objects are durable already: all of it, or nothing. Files that are not ``copied`` are recorded where
     they are. Raises ``DeletedMeanwhileError``."""
-    copied = storage is not None
     media_types = {item.taken.media_type for item in items}
     awaited = {kind for kind in media_types if world.awaits(NeedsMetadataExtractionComponent, kind, EXTRACTION)}
 
     async def write(transaction: WorldTransaction) -> list[AssetOutcome]:
         outcomes: list[AssetOutcome] = []
-        if storage is not None:
-            await transaction.lock(STORE_LOCK, shared=True)
+        await transaction.lock(STORE_LOCK, shared=True)
+        if copied:
             lengths = await asyncio.to_thread(lengths_of, storage, {item.taken.key for item in items})
             if gone := {key for key, length in lengths.items() if length is None}:
                 raise DeletedMeanwhileError(gone)
+        await asyncio.to_thread(_leave_receipts, storage, items, copied=copied)
         keys = [ContentHashSha256Component(hash_value=item.taken.sha256) for item in items]
         owners = await transaction.identify(keys)
         if gone := {
@@ -402,6 +394,18 @@ async def store(world: World, items: Sequence[Item], storage: Storage | None) ->
         return outcomes
 
     return await world.write(write)
+
+
+def _leave_receipts(storage: Storage, items: Sequence[Item], *, copied: bool) -> None:
+    """In the store, of what the database does not know yet: before the commit, and while nobody deletes."""
+    if new := [item for item in items if item.restored or not _is_recorded(item, copied=copied)]:
+        storage.append_receipts(lines_of(_receipt(item.taken, copied=copied) for item in new))
+
+
+def _is_recorded(item: Item, *, copied: bool) -> bool:
+    """Whether the world knew that the content came from that path, and what was to be done with it is done."""
+    known = item.known
+    return known is not None and item.taken.path in known.paths and (known.copied or not copied)
 
 
 def _write(transaction: WorldTransaction, entity_id: int, taken: Taken, *, copied: bool) -> None:
@@ -446,10 +450,7 @@ def _status(item: Item, created: bool, *, copied: bool) -> OutcomeStatus:
         return OutcomeStatus.ADDED
     if item.restored:
         return OutcomeStatus.RESTORED
-    known = item.known
-    if known is not None and item.taken.path in known.paths and (known.copied or not copied):
-        return OutcomeStatus.KNOWN
-    return OutcomeStatus.LINKED
+    return OutcomeStatus.KNOWN if _is_recorded(item, copied=copied) else OutcomeStatus.LINKED
 
 
 def protected_paths(cmd: AddAssetsCommand, world: World, storage: Storage) -> list[str]:

@@ -41,13 +41,14 @@ EXTRACTION = SystemStage.METADATA_EXTRACTION
 
 @dataclass
 class Recovered:
-    """What is known again of one content, and under which names. ``condition`` is that of the object."""
+    """What is known again of one content, and under which names. ``condition`` is that of the object, if it is ``stored``."""
 
     sha256: str
     md5: str
     size: int
     kind: str
     receipts: list[Receipt]
+    stored: bool = True
     condition: LocationCondition = LocationCondition.OK
 
     @property
@@ -172,7 +173,7 @@ def _recovered(storage: Storage, found: StoredObject, receipts: list[Receipt]) -
     if said is None:
         return f"it is damaged: it hashes to {digest}, and no receipt says what it was"
     return Recovered(
-        found.key, said.md5 or "", said.size or 0, said.media_type or "", receipts, LocationCondition.DAMAGED
+        found.key, said.md5 or "", said.size or 0, said.media_type or "", receipts, condition=LocationCondition.DAMAGED
     )
 
 
@@ -183,7 +184,9 @@ async def _bring_references(world: World, index: ReceiptIndex, keys: Sequence[st
         named = [each for each in receipts[key] if not each.copied and each.path and each.md5 and each.size is not None]
         if named:
             first = named[0]
-            recovered.append(Recovered(key, first.md5 or "", first.size or 0, first.media_type or "", named))
+            recovered.append(
+                Recovered(key, first.md5 or "", first.size or 0, first.media_type or "", named, stored=False)
+            )
     return await _written(world, recovered) if recovered else []
 
 
@@ -213,9 +216,9 @@ async def _written(world: World, recovered: Sequence[Recovered]) -> list[AssetOu
 
 def _places(found: Recovered) -> Iterator[FileLocationComponent]:
     digest = bytes.fromhex(found.sha256)
-    copied = [receipt for receipt in found.receipts if receipt.copied]
-    if copied or not found.receipts:
-        for name in dict.fromkeys(receipt.name for receipt in copied) or [found.name]:
+    if found.stored:
+        names = dict.fromkeys(receipt.name for receipt in found.receipts if receipt.copied)
+        for name in names or [found.name]:
             place = FileLocationComponent.in_store(name, digest)
             place.condition = found.condition.value
             yield place
