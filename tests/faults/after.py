@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from homes import BrokenError, Done, Home, fresh
-from scenes import Scene, State, Studio, must_be_whole, state_of
+from scenes import Scene, State, Studio, must_be_receipted, must_be_whole, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -77,18 +77,20 @@ def must_complete(
     must_be_whole(home, damaged)
     if found := state_of(home).differences(reference.state):
         raise BrokenError(f"{home.folder}: run again it came to something else: {found}")
+    if scene.receipted:
+        must_be_receipted(home)
     must_be_clean(home)
 
 
 def must_be_clean(home: Home) -> None:
-    """``verify`` finds nothing, and ``gc`` leaves everything that is needed and nothing else."""
+    """``verify`` finds nothing, and ``gc`` leaves everything that is needed, whatever it calls unknown, and nothing else."""
     found = home.run("verify")
-    unknown = {line["key"] for line in found.items if line["status"] == "unknown"}
     if found.code:
         raise BrokenError(f"{home.folder}: verify ended with {found.code}: {found.told[-4:]} {found.said[-500:]}")
-    before = set(home.objects())
     home.must("gc", "--grace", "0s", "--named")
-    if lost := before - set(home.objects()) - unknown:
-        raise BrokenError(f"{home.folder}: gc removed what was needed: {sorted(lost)[:3]}")
+    must_be_whole(home)
+    needed = {row[0] for row in state_of(home).places if row[2] == "cas"}
+    if left := set(home.objects()) - needed:
+        raise BrokenError(f"{home.folder}: gc left what nobody needs: {sorted(left)[:3]}")
     if left := list(home.store.glob("tmp/*")):
         raise BrokenError(f"{home.folder}: temporaries stayed: {left[:3]}")

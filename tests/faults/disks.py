@@ -165,7 +165,7 @@ def must_be_clear(done: Done) -> None:
     """What a person can act upon, and the exit code that the docs promise."""
     error = _error_of(done)
     if error is None:
-        told_of_items = any(line["status"] == "failed" and line.get("reason") for line in done.items)
+        told_of_items = any(line["status"] in ("failed", "deleted") and line.get("reason") for line in done.items)
         counted = any(line["type"] == "summary" and line.get("failed") for line in done.told)  # 'failures' says why
         if (done.code == 3 and (told_of_items or counted)) or (done.code == 5 and done.items):
             return

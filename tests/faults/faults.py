@@ -72,7 +72,7 @@ def main() -> int:
     parser.add_argument("--folder", metavar="DIR", type=Path, help="where to make the worlds")
     parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="dam-faults-", dir=options.folder))
+    folder = Path(tempfile.mkdtemp(prefix="dam-faults-", dir=options.folder)).resolve()
     tallies = []
     try:
         for database in options.database or SERVERS:

@@ -75,6 +75,28 @@ def state_of(home: Home) -> State:
     )
 
 
+def receipted(home: Home) -> set[tuple[str, str]]:
+    """Content and name of what the store's receipts say that it has: read here, and not by the code that is tried."""
+    live: set[tuple[str, str]] = set()
+    for file in sorted(home.store.glob("receipts/*.jsonl")):
+        for line in file.read_bytes().split(b"\n"):
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue  # an empty one, or one that was torn
+            if said.get("copied", True) and not said.get("derived"):
+                (live.discard if said.get("deleted") else live.add)((said["sha256"], said["name"]))
+    return live
+
+
+def must_be_receipted(home: Home) -> None:
+    """If the database were gone now, the store alone would bring back what there is, and nothing that was deleted."""
+    stored = {row[:2] for row in state_of(home).places if row[2] == "cas"}
+    found = receipted(home)
+    if stored != found:
+        raise BrokenError(f"{home.folder}: {len(stored - found)} receipts are missing, {len(found - stored)} too many")
+
+
 def must_be_whole(home: Home, damaged: Collection[str] = ()) -> None:
     """Nothing is half there: every object hashes to its name, every asset has what an asset has, and the database is sound.
 
@@ -110,11 +132,13 @@ def _added(home: Home, items: list[dict[str, Any]]) -> None:
     )
     told = [line["path"] for line in items if line["entity_id"]]
     known = {bytes(path): digest.hex() for path, digest in home.rows(query)} if told else {}
-    objects = home.objects()
+    objects, receipts = home.objects(), receipted(home)
     for path in told:
         key = known.get(path.encode())
         if key is None or key not in objects or sha256_of(objects[key]) != sha256_of(Path(path)):
             raise BrokenError(f"{path} was reported, and is not there")
+        if (key, Path(path).name) not in receipts:
+            raise BrokenError(f"{path} was reported, and the store has no receipt of it")
 
 
 def _of_status(home: Home, items: list[dict[str, Any]], status: str, table: str, *, there: bool) -> None:
@@ -191,8 +215,9 @@ def _backed_up(home: Home, items: list[dict[str, Any]]) -> None:
 class Scene:
     """One command, and the world that it is run on.
 
-    ``told`` looks whether what the command reported is so. ``codes`` are those of a run that came to its end; a run that
-    ``repeats`` may say that all is done already.
+    ``told`` looks whether what the command reported is so. ``codes`` are those of a run that came to its end; one that does not
+    ``repeats`` may say that all is done already. What is ``receipted`` is in the store's receipts, all of it and nothing else: not
+    so where the scene has changed rows behind the product's back.
     """
 
     name: str
@@ -201,6 +226,7 @@ class Scene:
     told: Callable[[Home, list[dict[str, Any]]], None] = _nothing_told
     codes: frozenset[int] = frozenset({0})
     repeats: bool = True
+    receipted: bool = True
 
     def is_complete(self, done: Done) -> bool:
         """Whether a run came to its end, or found that an earlier one had."""
@@ -358,7 +384,7 @@ SCENES = (
         frozenset({0, 3}),
     ),
     Scene("trash empty", _trashed_most, _command("trash", "empty", "--yes"), _deleted),
-    Scene("gc", _littered, _command("gc", "--grace", "0s", "--named")),
+    Scene("gc", _littered, _command("gc", "--grace", "0s", "--named"), receipted=False),
     Scene("repair", _damaged, _command("repair", "--from", "{studio.tree}"), _mended),
     Scene("repair --from-store", _without_database, _command("repair", "--from-store")),
     Scene("migration", _old, _command("setup-db")),

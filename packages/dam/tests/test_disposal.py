@@ -135,9 +135,14 @@ class Released:
 
     def __init__(self, refusal: str | None = None) -> None:
         self.refusal = refusal
+        self.is_away = False
         self.noted: list[int] = []
         self.released: list[int] = []
         self.left: list[int] = []
+
+    async def require(self, world: World) -> None:
+        if self.is_away:
+            raise DamError("the disk is not mounted")
 
     async def note(self, transaction: WorldTransaction, rows: Sequence[dict[str, Any]]) -> None:
         self.noted += [row["number"] for row in rows]
@@ -179,11 +184,26 @@ async def test_what_cannot_be_released_is_said_and_released_by_the_next_deletion
     assert (told.status, told.reason) == (DELETED, "what it stood for could not be removed: the disk is read-only")
     assert (await count(world, Entity.__table__), release.released) == (1, [])
 
+    with pytest.raises(DamError, match="read-only"):
+        await dispose(world, EmptyTrashCommand())
     release.refusal = None
     await dispose(world, EmptyTrashCommand())  # which finds nothing in the trash
     assert release.released == [0]
     await dispose(world, DeleteCommand([other], dry_run=True))
     assert (release.noted, release.released) == ([], [0])
+
+
+async def test_nothing_is_deleted_where_nothing_can_be_disposed_of(world: World) -> None:
+    release = Released()
+    world.register_release(Shelf, release)
+    release.is_away = True
+    ids = await make(world, 2)
+    await dispose(world, TrashCommand(ids[:1]))
+    for command in (DeleteCommand(ids), EmptyTrashCommand()):
+        with pytest.raises(DamError, match="not mounted"):
+            await dispose(world, command)
+    assert await count(world, Entity.__table__) == 2
+    assert len(await dispose(world, DeleteCommand(ids, dry_run=True))) == 2
 
 
 async def test_each_of_them_is_one_run(world: World) -> None:

@@ -16,7 +16,7 @@ from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, OutcomeStatus
 from dam_fs.exceptions import StorageError, StoreMissingError
-from dam_fs.models import DerivedObjectComponent, PendingRelease
+from dam_fs.models import DerivedObjectComponent, FileLocationComponent, PendingRelease
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LocalStorage
 
@@ -194,17 +194,46 @@ async def test_a_world_of_references_alone_has_no_store_to_be_asked(open_world: 
     assert (told.status, told.reason) == ("deleted", None)
 
 
-async def test_a_store_that_is_not_there_is_not_an_empty_one(open_world: OpenWorld, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_nothing_is_deleted_while_the_store_is_not_there(
+    open_world: OpenWorld, tmp_path: Path, is_empty: bool
+) -> None:
     world = await open_world()
-    (entity_id,) = await ids_of(world, file_of(tmp_path, "one"))
+    ids = await ids_of(world, file_of(tmp_path, "one"), file_of(tmp_path, "two", "b.txt"))
+    await run(world, TrashCommand(ids[:1]))
     root = world.get_resource(FileOperationsResource).root
     await world.close()
     os.rename(root, f"{root}-elsewhere")
+    if is_empty:
+        os.mkdir(root)
     again = await open_world()
-    (told,) = await run(again, DeleteCommand([entity_id]))
-    assert "there is no store at" in (told.reason or "")
-    with pytest.raises(StoreMissingError):
-        await again.get_resource(FileOperationsResource).storage(again)
+    for command in (DeleteCommand(ids), EmptyTrashCommand()):
+        with pytest.raises(StoreMissingError):
+            await run(again, command)
+    assert await count(again, Entity.__table__) == 2
+
+
+async def test_a_row_that_nobody_here_has_written_hinders_nothing(open_world: OpenWorld, tmp_path: Path) -> None:
+    world = await open_world()
+    odd, other = await ids_of(world, file_of(tmp_path, "one"), file_of(tmp_path, "two", "b.txt"))
+    async with world.transaction() as transaction:
+        location = FileLocationComponent
+        await transaction.update_components(location, location.entity_id == odd, content_identifier="../../victim.txt")
+    assert [each.status for each in await run(world, DeleteCommand([odd, other]))] == ["deleted", "deleted"]
+    assert hashlib.sha256(b"two").hexdigest() not in objects(world)
+
+
+async def test_what_an_earlier_deletion_left_is_told_where_nothing_else_is(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    world = await open_world()
+    ids = await ids_of(world, file_of(tmp_path, "one"))
+    stubborn = world.get_resource(FileOperationsResource).local_path(hashlib.sha256(b"one").hexdigest()) or ""
+    os.unlink(stubborn)
+    os.mkdir(stubborn)
+    await run(world, DeleteCommand(ids))
+    with pytest.raises(StorageError):
+        await run(world, EmptyTrashCommand())
 
 
 async def test_what_a_committed_deletion_has_not_come_to_is_finished_by_the_next_one(
@@ -243,7 +272,8 @@ async def test_bytes_of_a_store_that_goes_away_are_removed_when_it_is_back(
         await run(transaction.world, DeleteCommand(ids))
     root = world.get_resource(FileOperationsResource).root
     os.rename(root, f"{root}-elsewhere")
-    await run(world, EmptyTrashCommand())
+    with pytest.raises(StoreMissingError):
+        await run(world, EmptyTrashCommand())
     os.rename(f"{root}-elsewhere", root)
     assert (len(objects(world)), await count(world, PendingRelease.__table__)) == (1, 1)
     await run(world, EmptyTrashCommand())

@@ -388,16 +388,19 @@ async def test_an_object_that_is_recorded_as_damaged_is_overwritten_and_every_na
     assert temporaries(world) == []
 
 
-async def test_an_object_of_full_length_that_nobody_recorded_as_damaged_is_never_overwritten(
-    world: World, tree: Path
-) -> None:
-    path = tree / "file"
-    path.write_bytes(b"content")
+@pytest.mark.parametrize("size", [7, 5 << 20], ids=["read in one part", "read in several"])
+async def test_a_duplicate_is_trusted_only_if_its_object_verifies(world: World, tree: Path, size: int) -> None:
+    path, other, sound = tree / "file", tree / "other", os.urandom(size)
+    path.write_bytes(sound)
     _, entity_id = await add_one(world, path)
-    damage(object_of(world, b"content"), b"CONTENT")
+    damage(object_of(world, sound), bytes(size))
+    other.write_bytes(sound)
+    assert await add_one(world, other) == ("restored", entity_id)
+    assert object_of(world, sound).read_bytes() == sound
+    assert {row.condition for row in await rows(world, FileLocationComponent)} == {LocationCondition.OK}
     touch(path)
     assert await add_one(world, path) == ("known", entity_id)
-    assert object_of(world, b"content").read_bytes() == b"CONTENT"
+    assert temporaries(world) == []
 
 
 async def test_an_object_that_no_row_knows_and_that_is_cut_off_does_not_stand_for_a_new_asset(

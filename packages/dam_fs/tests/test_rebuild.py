@@ -177,3 +177,15 @@ async def test_what_was_added_again_before_its_deletion_was_carried_out_comes_ba
     two = await open_world("two", store="store")
     await run(two, RebuildCommand())
     assert await known(two) == expected
+
+
+async def test_what_receipts_name_and_the_store_has_no_more_is_told(open_world: OpenWorld, tmp_path: Path) -> None:
+    one = await open_world("one", store="store")
+    await add(one, file_of(tmp_path, b"text"), file_of(tmp_path, b"gone", "gone.txt"))
+    os.unlink(one.get_resource(FileOperationsResource).local_path(hashlib.sha256(b"gone").hexdigest()) or "")
+    await one.close()
+    two = await open_world("two", store="store")
+    told = {os.path.basename(each.path): each for each in await run(two, RebuildCommand())}
+    assert told["gone.txt"].status is OutcomeStatus.FAILED
+    assert "its object is gone" in told["gone.txt"].reason
+    assert list(await known(two)) == ["a.txt"]

@@ -26,7 +26,8 @@ class StoppedError(Exception):
 
 @dataclass
 class Taken:
-    """One file's content. ``staged`` is ``None`` where the store has such an object, or was not to get one."""
+    """One file's content. ``staged`` is ``None`` where the store has such an object, or was not to get one; ``unsound`` says that
+    what the store has of that length are other bytes."""
 
     path: str
     opened: str
@@ -36,6 +37,7 @@ class Taken:
     md5: bytes
     media_type: str
     staged: Staged | None = None
+    unsound: bool = False
 
     @property
     def key(self) -> str:
@@ -46,7 +48,7 @@ _NEVER = threading.Event()
 
 
 def take(found: Found, storage: Storage | None, *, force: bool = False, stop: threading.Event = _NEVER) -> Taken:
-    """Reads a file once and, with a ``storage``, stages it unless the object is there in full length (``force``: always).
+    """Reads a file once and, with a ``storage``, stages it unless the object is there and verifies (``force``: always).
 
     A file that changes meanwhile is read once more. Raises ``OSError``, ``NotRegularError`` among them,
     ``ChangedWhileReadError``, ``StoppedError`` soon after ``stop`` is set, or ``StorageError`` where the store is at fault.
@@ -63,7 +65,7 @@ def _read(found: Found, storage: Storage | None, *, force: bool, stop: threading
     try:
         before = os.fstat(fd)
         require_regular(before.st_mode, found.opened)
-        content = _Content(before.st_size, storage, force=force)
+        content = _Content(before.st_size, storage, stop, force=force)
         try:
             buffer = _buffer()
             # One that is longer than it was has changed, and may grow as fast as it is read.
@@ -82,17 +84,19 @@ def _read(found: Found, storage: Storage | None, *, force: bool, stop: threading
         os.close(fd)
     kind = media_type(content.head, content.size, os.path.basename(found.path))
     sha256, md5 = content.sha256.digest(), content.md5.digest()
-    return Taken(found.path, found.opened, content.size, mtime_of(before), sha256, md5, kind, staged)
+    return Taken(found.path, found.opened, content.size, mtime_of(before), sha256, md5, kind, staged, content.unsound)
 
 
 class _Content:
     """What has been read of a file so far: digests, the head, and the staged copy, if one is needed."""
 
-    def __init__(self, expected: int, storage: Storage | None, *, force: bool) -> None:
+    def __init__(self, expected: int, storage: Storage | None, stop: threading.Event, *, force: bool) -> None:
         self.sha256 = hashlib.sha256()
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.size = 0
         self.head = b""
+        self.unsound = False
+        self._stop = stop
         self._expected = expected
         self._storage = storage
         self._force = force
@@ -129,9 +133,22 @@ class _Content:
             self._staged = None
 
     def _is_stored(self) -> bool:
-        return (
-            not self._force and self._storage is not None and self._storage.length(self.sha256.hexdigest()) == self.size
-        )
+        """Whether the store has the very bytes: these ones are in hand now, and may be the last of their kind."""
+        if self._force or self._storage is None or self._storage.length(self.sha256.hexdigest()) != self.size:
+            return False
+        self.unsound = not self._verifies(self._storage)
+        return not self.unsound
+
+    def _verifies(self, storage: Storage) -> bool:
+        key, sha256 = self.sha256.hexdigest(), hashlib.sha256()
+        try:
+            with storage.open(key) as stream:
+                while part := stream.read(min(CHUNK, self.size + 1)):
+                    sha256.update(part)
+                    _require_wanted(self._stop)
+        except OSError:
+            return False
+        return sha256.hexdigest() == key
 
 
 def _require_wanted(stop: threading.Event) -> None:

@@ -50,9 +50,15 @@ class Receipt:
 
 
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Receipt)}
+_SHA256 = re.compile("[0-9a-f]{64}")
 _TEXTS = {"name": 1024, "media_type": 255, "path": 1 << 16, "at": 64}
-_DIGITS = {"sha256": re.compile("[0-9a-f]{64}"), "md5": re.compile("[0-9a-f]{32}")}
+_DIGITS = {"sha256": _SHA256, "md5": re.compile("[0-9a-f]{32}")}
 _FLAGS = ("copied", "deleted", "derived")
+
+
+def is_digest(said: str) -> bool:
+    """Whether it is a SHA-256 in hexadecimal, as names of objects are."""
+    return _SHA256.fullmatch(said) is not None
 
 
 def _is_possible(key: str, value: Any) -> bool:

@@ -63,13 +63,13 @@ async def untrash(cmd: UntrashCommand, world: World) -> AsyncGenerator[EntityDis
 
 @system(on_command=DeleteCommand)
 async def delete(cmd: DeleteCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
-    """Batch by batch, each by itself."""
+    """Batch by batch, each by itself. Raises what a ``Release`` requires, before anything is deleted."""
 
     async def all_of_them(_transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
         return ids
 
     if not cmd.dry_run:
-        await _finish(world)
+        await _prepare(world)
     for part in parts(list(dict.fromkeys(cmd.entity_ids)), BATCH):
         if cmd.stop.is_set():
             return
@@ -79,25 +79,28 @@ async def delete(cmd: DeleteCommand, world: World) -> AsyncGenerator[EntityDispo
 
 @system(on_command=EmptyTrashCommand)
 async def empty_trash(cmd: EmptyTrashCommand, world: World) -> AsyncGenerator[EntityDisposed, None]:
-    """Batch by batch, each by itself. What was brought back meanwhile stays."""
+    """Batch by batch, each by itself. What was brought back meanwhile stays. Raises what ``delete`` raises, and why an earlier
+    deletion cannot be finished."""
     until, after, row = datetime.now(UTC) - cmd.older_than, 0, TrashedComponent
 
     async def still_trashed(transaction: WorldTransaction, ids: Sequence[int]) -> Sequence[int]:
         query = select(row.entity_id).where(row.entity_id.in_(ids), row.trashed_at <= until)
         return sorted(await transaction.session.scalars(query))
 
-    if not cmd.dry_run:
-        await _finish(world)
+    problem = None if cmd.dry_run else await _prepare(world)
     while not cmd.stop.is_set():
         wanted = select(row.entity_id).where(row.trashed_at <= until, row.entity_id > after)
         async with world.reading() as session:
             ids = list(await session.scalars(wanted.order_by(row.entity_id).limit(BATCH)))
         if not ids:
-            return
+            break
+        problem = None  # which is told with each
         for told in await _delete(world, ids, still_trashed, dry_run=cmd.dry_run):
             if told.status is not DisposalStatus.FAILED:  # somebody else has deleted it meanwhile
                 yield told
         after = ids[-1]
+    if problem is not None:
+        raise problem
 
 
 async def _delete(world: World, part: Sequence[int], chosen: Choice, *, dry_run: bool) -> list[EntityDisposed]:
@@ -116,11 +119,18 @@ async def _delete(world: World, part: Sequence[int], chosen: Choice, *, dry_run:
     told = await _on_existing(world, part, work)
     if not dry_run and (problem := await _finish(world)):
         for each in told:
-            each.reason = each.reason or f"what it stood for could not be removed: {problem}"
+            each.reason = each.reason or f"what it stood for could not be removed: {problem.message}"
     return told
 
 
-async def _finish(world: World) -> str | None:
+async def _prepare(world: World) -> DamError | None:
+    """Finishes what earlier deletions have left; why that cannot be done, if it cannot."""
+    for release in world.releases.values():
+        await release.require(world.root)
+    return await _finish(world)
+
+
+async def _finish(world: World) -> DamError | None:
     """Disposes of what deleted rows stood for; why that cannot be done now, if it cannot."""
     if world.is_in_transaction:  # which may be undone yet
         return None
@@ -129,7 +139,7 @@ async def _finish(world: World) -> str | None:
         for release in world.releases.values():
             await release.carry_out(world.root)
     except DamError as e:
-        return e.message
+        return e
     return None
 
 

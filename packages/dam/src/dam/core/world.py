@@ -54,6 +54,10 @@ class Release(Protocol):
     """How to dispose of what deleted rows stood for. Rows can be rolled back, and that cannot: it is noted with the deletion, and
     carried out when that is committed."""
 
+    async def require(self, world: "World") -> None:
+        """Raises ``DamError`` where nothing could be disposed of now: then nothing is deleted."""
+        ...
+
     async def note(self, transaction: "WorldTransaction", rows: Sequence[dict[str, Any]]) -> None:
         """Remembers, in the transaction that deletes these rows, what is to be disposed of."""
         ...

@@ -15,6 +15,7 @@ from dam_fs.models import (
     OriginalSourceInfoComponent,
     StorageType,
 )
+from dam_fs.receipts import is_digest
 from dam_fs.regular import open_regular
 from dam_fs.resources import FileOperationsResource
 from dam_fs.scan import is_unchanged
@@ -50,7 +51,7 @@ class FileOpener:
     def _source(
         self, location: FileLocationComponent, known: tuple[str, int] | None, times: dict[tuple[int, bytes], int]
     ) -> ContentSource | None:
-        if known is None:
+        if known is None or not is_digest(location.content_identifier):  # nothing that anybody here has written
             return None
         media_type, size = known
         digest = bytes.fromhex(location.content_identifier)

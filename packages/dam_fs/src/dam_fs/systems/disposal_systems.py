@@ -11,7 +11,7 @@ from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam_fs.exceptions import StorageError
 from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, PendingRelease, StorageType
-from dam_fs.receipts import Receipt, lines_of
+from dam_fs.receipts import Receipt, is_digest, lines_of
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.storage import Storage
 
@@ -19,29 +19,40 @@ BATCH = 256  # contents that are judged and removed while the lock is held
 HOPELESS = 16  # objects that cannot be removed, one after the other: the store is at fault
 
 
-class ReleaseFiles:
+class _Release:
+    """What there is to dispose of lies in the store, whatever the rows were."""
+
+    async def require(self, world: World) -> None:
+        await world.get_resource(FileOperationsResource).look_again(world)
+
+    async def carry_out(self, world: World) -> None:
+        await carry_out(world)
+
+
+class ReleaseFiles(_Release):
     """Implements ``Release``: objects of files are removed, and referenced originals stay, for they are the user's."""
 
     async def note(self, transaction: WorldTransaction, rows: Sequence[dict[str, Any]]) -> None:
-        leaving = [
-            {"content": row["content_identifier"], "name": row["contextual_filename"], "path": _path_of(row)}
-            for row in rows
-        ]
-        await (await transaction.session.connection()).execute(insert(PendingRelease), leaving)
+        await _note(
+            transaction,
+            [
+                {"content": row["content_identifier"], "name": row["contextual_filename"], "path": _path_of(row)}
+                for row in rows
+            ],
+        )
 
-    async def carry_out(self, world: World) -> None:
-        await carry_out(world)
 
-
-class ReleaseDerived:
+class ReleaseDerived(_Release):
     """Implements ``Release``: objects that were made of others are nobody's files, and have no names."""
 
     async def note(self, transaction: WorldTransaction, rows: Sequence[dict[str, Any]]) -> None:
-        leaving = [{"content": row["content_identifier"], "name": None, "path": None} for row in rows]
-        await (await transaction.session.connection()).execute(insert(PendingRelease), leaving)
+        await _note(transaction, [{"content": row["content_identifier"], "name": None, "path": None} for row in rows])
 
-    async def carry_out(self, world: World) -> None:
-        await carry_out(world)
+
+async def _note(transaction: WorldTransaction, leaving: Sequence[dict[str, Any]]) -> None:
+    """What is no digest stands for no object, whoever has written it."""
+    if sound := [each for each in leaving if is_digest(each["content"])]:
+        await (await transaction.session.connection()).execute(insert(PendingRelease), sound)
 
 
 def _path_of(row: dict[str, Any]) -> str | None:

@@ -267,13 +267,13 @@ class Ingest:
         staged = [item for item in items if item.taken.staged is not None]
         await self._look_up([item for item in staged if item.known is None])
         lengths = await asyncio.to_thread(lengths_of, self._storage, {item.taken.key for item in staged})
-        wrong = {item.taken.key for item in staged if lengths[item.taken.key] not in (None, item.taken.size)}
+        wrong = {i.taken.key for i in staged if i.taken.unsound or lengths[i.taken.key] not in (None, i.taken.size)}
         damaged = {item.taken.key for item in staged if item.known and item.known.damaged}
         if unrecorded := [i.known.entity_id for i in staged if i.known and i.taken.key in wrong - damaged]:
             async with self._writing:
                 await mark_damaged(self._world, unrecorded)
         for item in staged:
-            is_whole = lengths[item.taken.key] == item.taken.size and item.taken.key not in damaged
+            is_whole = lengths[item.taken.key] == item.taken.size and item.taken.key not in damaged | wrong
             item.restored = item.known is not None and item.known.copied and not is_whole
         await asyncio.to_thread(
             self._storage.publish,

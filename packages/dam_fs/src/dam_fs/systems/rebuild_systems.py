@@ -67,7 +67,8 @@ class Recovered:
 async def rebuild(
     cmd: RebuildCommand, world: World, files: Resource[FileOperationsResource]
 ) -> AsyncGenerator[AssetOutcome, None]:
-    """Objects first, each of them read, then the references that receipts name; batch by batch, each by itself."""
+    """Objects first, each of them read, then the references that receipts name; batch by batch, each by itself. What receipts
+    name and the store has no more is told as failed."""
     storage = await files.adopted(world)
     with tempfile.TemporaryDirectory(prefix="dam-rebuild-") as folder:
         index = await asyncio.to_thread(ReceiptIndex, Path(folder), storage)
@@ -79,6 +80,10 @@ async def rebuild(
             references = chunks(index.references(), BATCH)
             while not cmd.stop.is_set() and (keys := await asyncio.to_thread(next, references, None)):
                 for outcome in await _bring_references(world, index, keys):
+                    yield outcome
+            copied = chunks(index.copied(), BATCH)
+            while not cmd.stop.is_set() and (keys := await asyncio.to_thread(next, copied, None)):
+                for outcome in await asyncio.to_thread(_lost, storage, index, keys):
                     yield outcome
 
 
@@ -104,6 +109,10 @@ class ReceiptIndex:
     def references(self) -> Iterator[str]:
         """Contents that some receipt names at a place of the user's own."""
         yield from (row[0] for row in self._connection.execute("SELECT DISTINCT sha256 FROM receipt WHERE NOT copied"))
+
+    def copied(self) -> Iterator[str]:
+        """Contents that some receipt says the store has."""
+        yield from (row[0] for row in self._connection.execute("SELECT DISTINCT sha256 FROM receipt WHERE copied"))
 
     def of(self, keys: Sequence[str]) -> dict[str, list[Receipt]]:
         """What still holds of each content, in the order in which it was written."""
@@ -175,6 +184,17 @@ def _recovered(storage: Storage, found: StoredObject, receipts: list[Receipt]) -
     return Recovered(
         found.key, said.md5 or "", said.size or 0, said.media_type or "", receipts, condition=LocationCondition.DAMAGED
     )
+
+
+def _lost(storage: Storage, index: ReceiptIndex, keys: Sequence[str]) -> list[AssetOutcome]:
+    gone = [key for key in keys if storage.length(key) is None]
+    named = {key: [each for each in found if each.copied and not each.derived] for key, found in index.of(gone).items()}
+    reason = "its object is gone; add the file again if you have it"
+    return [
+        AssetOutcome(_name(receipts) or key, OutcomeStatus.FAILED, None, receipts[0].size or 0, reason)
+        for key, receipts in named.items()
+        if receipts
+    ]
 
 
 async def _bring_references(world: World, index: ReceiptIndex, keys: Sequence[str]) -> list[AssetOutcome]:
