@@ -92,5 +92,5 @@ def must_be_clean(home: Home) -> None:
     needed = {row[0] for row in state_of(home).places if row[2] == "cas"}
     if left := set(home.objects()) - needed:
         raise BrokenError(f"{home.folder}: gc left what nobody needs: {sorted(left)[:3]}")
-    if left := list(home.store.glob("tmp/*")):
-        raise BrokenError(f"{home.folder}: temporaries stayed: {left[:3]}")
+    if temporaries := list(home.store.glob("tmp/*")):
+        raise BrokenError(f"{home.folder}: temporaries stayed: {temporaries[:3]}")

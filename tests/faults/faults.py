@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass, fields
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from homes import BrokenError, Postgresql, Server, Sqlite
@@ -93,15 +94,21 @@ def run(name: str, studio: Studio, options: argparse.Namespace) -> Tally:
     kind: Kind = getattr(import_module(module), function)
     tally, began = Tally(name, studio.server.name), time.monotonic()
 
+    counting = Lock()
+
     def attempt(trial: Trial) -> None:
+        struck = broken = 0
         try:
-            tally.struck += trial.attempt()
+            struck = trial.attempt()
         except Exception as e:  # noqa: BLE001  a trial that fails itself has shown nothing
-            tally.broken += 1
+            broken = 1
             print(f"BROKEN {tally.kind} on {tally.database}: {trial.name}\n  {e}", file=sys.stderr)
             if not isinstance(e, BrokenError):
                 traceback.print_exc()
-        tally.tried += trial.faults
+        with counting:
+            tally.tried, tally.struck, tally.broken = (
+                tally.tried + trial.faults, tally.struck + struck, tally.broken + broken
+            )  # fmt: skip
         print(f"{tally.kind} on {tally.database}: {tally.tried}, {trial.name}", file=sys.stderr)
 
     try:
