@@ -63,7 +63,7 @@ class References:
 def must_hold(scene: Scene, home: Home, damaged: Collection[str], done: Done) -> None:
     """Nothing is half there, and what was told is so."""
     must_be_whole(home, damaged)
-    if home.tables:
+    if home.tables or done.items:
         scene.told(home, done.items)
 
 

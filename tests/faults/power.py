@@ -524,16 +524,13 @@ def power(studio: Studio, count: int | None, seed: int) -> Iterator[Trial]:
     losses = Losses(studio)
     lose = losses.cut if studio.server.name == "sqlite" else losses.kill
     chance = random.Random(f"{seed} {studio.server.name}")
-    found_out = FOUND_OUT if studio.server.name == "sqlite" else ()
-    for name, without in (
-        found_out if count is None else chance.sample(found_out, min(len(found_out), (count + 5) // 10))
-    ):
+    for name, without in FOUND_OUT if studio.server.name == "sqlite" else ():
         scene = next(each for each in SCENES if each.name == name)
         yield Trial(
             f"{name} without flushes ({without}) is found out", partial(must_be_found_out, losses, scene, without)
         )
     if count is not None:
-        for i in range(count - min(len(found_out), (count + 5) // 10)):
+        for i in range(count):
             scene, own = chance.choice(SCENES), random.Random(f"{seed} {i}")
             is_flush = studio.server.name == "sqlite" and i % 5 == 4
             yield Trial(f"{scene.name}, {i}", partial(losses.fail if is_flush else lose, scene, own))

@@ -216,8 +216,8 @@ class Scene:
     """One command, and the world that it is run on.
 
     ``told`` looks whether what the command reported is so. ``codes`` are those of a run that came to its end; one that does not
-    ``repeats`` may say that all is done already. What is ``receipted`` is in the store's receipts, all of it and nothing else: not so
-    where the scene has changed rows behind the product's back.
+    ``repeats`` may say that all is done already. What is ``receipted`` is in the store's receipts, all of it and nothing else:
+    not so where the scene has changed rows behind the product's back.
     """
 
     name: str

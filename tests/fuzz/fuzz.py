@@ -47,6 +47,8 @@ def main() -> int:
     if options.replay is not None:
         if len(chosen) != 1:
             parser.error("--replay needs one --target")
+        if not options.replay.is_file():
+            parser.error(f"there is no file {str(options.replay)!r}")
         return replay(chosen[0], options.replay)
     reports = {}
     for target, executions in shares(chosen, options.executions):
