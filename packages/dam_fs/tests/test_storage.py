@@ -417,6 +417,35 @@ def test_a_store_is_empty_until_its_first_object(storage: LocalStorage, tmp_path
     assert not storage.is_empty()
 
 
+@linux
+def test_the_name_of_the_receipts_is_flushed_by_whoever_appends_for_the_first_time(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.append_receipts(b"{}\n")  # another process may have been killed before it flushed the name
+    second = LocalStorage(storage.root)
+    calls = Recorder(storage, monkeypatch)
+    second.append_receipts(b"{}\n")
+    names = {call for call in calls.calls if call in (("flush", "receipts"), ("flush", "."))}
+    assert names == {("flush", "receipts"), ("flush", ".")}
+    del calls.calls[:]
+    second.append_receipts(b"{}\n")
+    assert not {("flush", "receipts"), ("flush", ".")} & set(calls.calls)
+
+
+@linux
+def test_every_folder_that_is_made_for_a_store_has_its_name_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = LocalStorage(str(tmp_path / "one" / "two" / "store"))
+    calls = Recorder(new, monkeypatch)
+    new.create()
+    made = [path for what, path in calls.calls if what == "mkdir"]
+    assert made == ["../..", "..", ".", "objects"]
+    for path in made:
+        parent = os.path.normpath(os.path.join(path, "..")) if path != "objects" else "."
+        assert calls.at("mkdir", path) < calls.last("flush", parent), path
+
+
 def test_what_only_has_the_name_of_an_object_is_none(storage: LocalStorage) -> None:
     (key,) = put(storage, b"an object")
     folder = f"{storage.root}/objects/{key[:2]}"

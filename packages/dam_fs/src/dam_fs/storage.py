@@ -205,6 +205,7 @@ class LocalStorage:
         self._objects = f"{self.root}/objects"
         self._receipts = f"{self.root}/receipts"
         self._temporaries = f"{self.root}/tmp"  # noqa: S108  inside the store, not the system's
+        self._flushed_receipts: str | None = None
         self._numbers = count()
         self._temporary: str | None = None
         self._lock: FileLock | None = None
@@ -232,7 +233,7 @@ class LocalStorage:
     def create(self) -> str:
         temporary = f"{self.root}/{MARK}.{uuid.uuid4().hex[:8]}"
         try:
-            os.makedirs(os.path.dirname(self.root), exist_ok=True)
+            _make_folders(os.path.dirname(self.root))
             for folder in (self.root, self._objects):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(folder, mode=0o700)
@@ -305,7 +306,6 @@ class LocalStorage:
         path = f"{self._receipts}/{datetime.now(UTC):%Y-%m}.jsonl"
         try:
             os.stat(f"{self.root}/{MARK}")
-            is_new = not os.path.exists(path)
             os.makedirs(self._receipts, mode=0o700, exist_ok=True)
             self._refuse_links([self._receipts, path])
             flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0)
@@ -318,8 +318,11 @@ class LocalStorage:
             finally:
                 os.close(fd)
             faults.reached("receipts.flushed")
-            if is_new:
+            if (
+                path != self._flushed_receipts
+            ):  # the name too: whoever made the file may have been killed before he did so
                 self._flush_folders([self._receipts, self.root])
+                self._flushed_receipts = path
         except OSError as e:
             raise storage_error(e, "write to") from e
 
@@ -515,6 +518,16 @@ def _weighed(path: str) -> Abandoned:
             size += found.st_size if stat.S_ISREG(found.st_mode) else 0
             modified = max(modified, found.st_ctime)
     return Abandoned(path, size, modified)
+
+
+def _make_folders(folder: str) -> None:
+    """Makes what is missing of a path. Each level's name is on the disk before there is something in it."""
+    parent = os.path.dirname(folder)
+    if parent != folder and not os.path.isdir(folder):
+        _make_folders(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        _flush_folder(parent)
 
 
 def _move(source: str, target: str) -> None:
