@@ -15,7 +15,7 @@ import pytest
 
 from dam_fs.exceptions import StorageError
 from dam_fs.regular import NotRegularError
-from dam_fs.storage import MARK, LocalStorage, Staged
+from dam_fs.storage import MARK, Abandoned, LocalStorage, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -504,6 +504,34 @@ def test_nothing_is_written_through_links_out_of_the_store(storage: LocalStorage
     with pytest.raises(StorageError, match="is a link"):
         storage.append_receipts(b"{}\n")
     assert not os.listdir(elsewhere)
+
+
+@posix
+def test_a_store_whose_objects_are_linked_to_another_one_takes_nothing_from_it(
+    storage: LocalStorage, tmp_path: Path
+) -> None:
+    (key,) = put(storage, b"of another world")
+    linked = LocalStorage(str(tmp_path / "linked"))
+    linked.create()
+    os.rmdir(f"{linked.root}/objects")
+    os.symlink(f"{storage.root}/objects", f"{linked.root}/objects")
+    for use in (lambda: linked.remove([key]), lambda: list(linked.objects())):
+        with pytest.raises(StorageError, match="objects is a link, which may lead out of the store"):
+            use()
+    assert storage.length(key) == 16
+
+
+@posix
+def test_nothing_is_swept_through_a_link(storage: LocalStorage, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "1-00000000").mkdir(parents=True)
+    (theirs / "1-00000000.lock").touch()
+    os.symlink(theirs, f"{storage.root}/tmp")
+    same = Abandoned(f"{storage.root}/tmp/1-00000000", 0, 0.0)
+    for use in (storage.abandoned, lambda: storage.sweep([same])):
+        with pytest.raises(StorageError, match="tmp is a link"):
+            use()
+    assert sorted(os.listdir(theirs)) == ["1-00000000", "1-00000000.lock"]
 
 
 @posix

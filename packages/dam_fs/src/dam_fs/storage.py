@@ -277,6 +277,7 @@ class LocalStorage:
 
     def objects(self) -> Iterator[StoredObject]:
         with self._staying():
+            self._refuse_links([self._objects])
             for folder in _entries(self._objects):
                 is_ours = _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
                 for entry in _entries(folder.path) if is_ours else ():
@@ -291,7 +292,7 @@ class LocalStorage:
         for key in keys:
             path = self.local_path(key)
             try:
-                self._refuse_links([os.path.dirname(path)])
+                self._refuse_links([self._objects, os.path.dirname(path)])
                 if IS_WINDOWS:
                     os.chmod(path, 0o600)
                 os.unlink(path)
@@ -417,12 +418,14 @@ class LocalStorage:
             self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
 
     def abandoned(self) -> list[Abandoned]:
+        self._refuse_links([self._temporaries])
         locks = [entry.path for entry in _entries(self._temporaries) if _is_lock(entry)]
         found = [path.removesuffix(".lock") for path in locks]
         marks = [entry.path for entry in _entries(self.root) if _NEW_MARK.fullmatch(entry.name)]
         return [_weighed(path) for path in found if not self._is_in_use(path)] + [_weighed(path) for path in marks]
 
     def sweep(self, abandoned: Iterable[Abandoned]) -> list[Abandoned]:
+        self._refuse_links([self._temporaries])
         swept = []
         for each in abandoned:
             if _NEW_MARK.fullmatch(os.path.basename(each.path)):
