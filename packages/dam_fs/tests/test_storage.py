@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import pytest
 
 from dam_fs.exceptions import StorageError
 from dam_fs.regular import NotRegularError
-from dam_fs.storage import MARK, Abandoned, LocalStorage, Staged
+from dam_fs.storage import LONGEST_LINE, MARK, Abandoned, LocalStorage, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -553,6 +554,23 @@ def test_receipts_are_added_to_no_file_elsewhere_and_no_pipe_is_waited_for(
     for use in (lambda: storage.append_receipts(b"{}\n"), lambda: list(storage.receipts())):
         with pytest.raises(StorageError):
             use()
+
+
+def test_a_file_of_receipts_without_line_ends_does_not_fill_the_memory(storage: LocalStorage) -> None:
+    storage.append_receipts(b"first\n")
+    (name,) = os.listdir(f"{storage.root}/receipts")
+    with open(f"{storage.root}/receipts/{name}", "r+b") as file:
+        file.truncate(64 << 20)
+    longest = b"x" * (LONGEST_LINE - 1) + b"\n"
+    storage.append_receipts(b"\nsecond\n" + longest + b"x" + longest + b"third\ntorn")
+    tracemalloc.start()
+    try:
+        read = list(storage.receipts())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read == [b"first\n", b"second\n", longest, b"third\n", b"torn"]
+    assert peak < 16 << 20
 
 
 @posix

@@ -352,6 +352,13 @@ class Amnesic(MemoryStorage):
         return iter(())
 
 
+class Cutting(MemoryStorage):
+    """Reads lines into a small buffer."""
+
+    def receipts(self) -> Iterator[bytes]:
+        return (line[: 1 << 16] for line in super().receipts())
+
+
 class Tearing(MemoryStorage):
     def append_receipts(self, lines: bytes) -> None:
         half = len(lines) // 2
@@ -404,6 +411,7 @@ class Strict(MemoryStorage):
         (Backwards, "objects() lists .* and not"),
         (Timeless, "objects() says of an object that was published just now"),
         (Amnesic, "receipts() lacks"),
+        (Cutting, "receipts() lacks, or cuts, a line of 1048576 bytes"),
         (Tearing, "receipts() lacks, or has torn, lines of several threads"),
         (Hoarding, "remove() leaves an object"),
         (Strict, "removing objects: KeyError"),

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MARK = "dam-store.json"
 FORMAT = 1
 MARK_LENGTH, ID_LENGTH = 4096, 36  # characters at most
+LONGEST_LINE = 1 << 20
+"""Bytes of a line of receipts at most, its end included."""
+
 _FOLDER = re.compile("[0-9a-f]{2}")
 _KEY = re.compile("[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{8}\.lock")
@@ -140,14 +143,15 @@ class Storage(Protocol):
         """Removes objects. What is not there is no error. Whoever calls it has made sure that nobody needs them."""
 
     def append_receipts(self, lines: bytes) -> None:
-        """Adds lines to those that the store keeps beside its objects; when it returns they survive a power loss.
+        """Adds lines to those that the store keeps beside its objects; when it returns they survive a power loss. None is longer
+        than ``LONGEST_LINE``.
 
         Several processes may do so at once, and none tears the lines of another.
         """
 
     def receipts(self) -> Iterator[bytes]:
         """Every line that was ever appended, those of one call in their order. One that was written when the power failed may be
-        torn."""
+        torn; what is longer than ``LONGEST_LINE`` was not appended so, and is left out."""
         ...
 
     def stage(self) -> Staged:
@@ -332,7 +336,7 @@ class LocalStorage:
             for entry in _entries(self._receipts):
                 if entry.name.endswith(".jsonl"):
                     with open_regular(entry.path) as file:
-                        yield from file
+                        yield from _lines(file)
 
     @contextlib.contextmanager
     def _staying(self) -> Iterator[None]:
@@ -493,6 +497,16 @@ def _checked_id(found: object) -> str:
     if not isinstance(found, str) or not 0 < len(found) <= ID_LENGTH or not found.isprintable():
         raise ValueError(f"{str(found)[:ID_LENGTH]!r} is not the id of a store")
     return found
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """A file without line ends, which may claim terabytes, is not held in memory."""
+    is_start = True
+    while part := file.readline(LONGEST_LINE):
+        is_end = part.endswith(b"\n")
+        if is_start and (is_end or len(part) < LONGEST_LINE):
+            yield part
+        is_start = is_end
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -15,7 +15,7 @@ from threading import Barrier, Event
 from typing import Any, TypeAlias, TypeVar
 
 from dam_fs.exceptions import StorageError
-from dam_fs.storage import Staged, Storage
+from dam_fs.storage import LONGEST_LINE, Staged, Storage
 
 __all__ = ["StorageContractError", "check_storage"]
 
@@ -317,6 +317,9 @@ def _receipts(make: Make) -> Iterator[str]:
         lines = [line.strip() for line in other.receipts()]
         if [line for line in lines if line in (b"first", b"second")] != [b"first", b"second"]:
             yield f"receipts() lacks what was appended, or has it in another order: {lines}"
+        other.append_receipts(longest := b"\n" + b"x" * (LONGEST_LINE - 1) + b"\n")
+        if longest[1:] not in other.receipts():
+            yield f"receipts() lacks, or cuts, a line of {LONGEST_LINE} bytes"
     start = Barrier(THREADS, timeout=PATIENCE)
 
     def append(number: int) -> None:
@@ -327,7 +330,7 @@ def _receipts(make: Make) -> Iterator[str]:
 
     _in_threads(append, range(THREADS))
     with closing(make()) as other:
-        whole = [line.strip() for line in other.receipts() if len(line) > THREADS]
+        whole = [line.strip() for line in other.receipts() if THREADS < len(line) < LONGEST_LINE]
         if sorted(whole) != sorted([b"%d" % number * 2000 for number in range(THREADS)] * 20):
             yield f"receipts() lacks, or has torn, lines of several threads: {len(whole)} of {20 * THREADS}"
 
