@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -367,6 +367,34 @@ os.kill(os.getpid(), signal.SIGKILL)
     alive.close()
     storage.publish([(key_of(b"mine"), mine)])
     assert storage.length(key_of(b"on its way")) == 10
+
+
+def test_temporaries_that_somebody_else_has_locked_away_stop_nobody(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(storage, "999-deadbeef", "998-deadbeef")
+    theirs, opened = f"{storage.root}/tmp/999-deadbeef.lock", os.open
+
+    def refusing(path: str, *options: Any, **more: Any) -> int:
+        if str(path) == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return opened(path, *options, **more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    other = LocalStorage(storage.root)
+    found = other.abandoned()
+    assert "999-deadbeef" not in {os.path.basename(each.path) for each in found}
+    other.sweep([*found, Abandoned(theirs.removesuffix(".lock"), 0, 0.0)])
+    put(storage, b"content")
+    assert os.path.exists(theirs)
+    assert "998-deadbeef" not in os.listdir(f"{storage.root}/tmp")
+
+
+def leave(storage: LocalStorage, *names: str) -> None:
+    """What a process left that was killed."""
+    for name in names:
+        os.makedirs(f"{storage.root}/tmp/{name}")
+        open(f"{storage.root}/tmp/{name}.lock", "w").close()
 
 
 def test_of_many_that_create_one_store_all_get_the_same_id(tmp_path: Path) -> None:

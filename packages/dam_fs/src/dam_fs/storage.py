@@ -418,8 +418,9 @@ class LocalStorage:
 
     def _sweep(self) -> None:
         """Removes the temporaries of processes that ended without doing so: their locks can be had."""
-        for lock_path in self._lock_files():
-            self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
+        with contextlib.suppress(OSError):  # it is no condition of what is to be done
+            for lock_path in self._lock_files():
+                self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
 
     def abandoned(self) -> list[Abandoned]:
         self._refuse_links([self._temporaries])
@@ -433,9 +434,9 @@ class LocalStorage:
         swept = []
         for each in abandoned:
             if _NEW_MARK.fullmatch(os.path.basename(each.path)):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(each.path)
-                swept.append(each)
+                    swept.append(each)
             elif not self._is_in_use(each.path, remove=True):
                 swept.append(each)
         return swept
@@ -449,7 +450,7 @@ class LocalStorage:
         lock = FileLock(f"{folder}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except (Timeout, OSError):  # somebody else's, who will sweep it himself
             return True
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
@@ -526,11 +527,11 @@ def _is_lock(entry: os.DirEntry[str]) -> bool:
 
 
 def _weighed(path: str) -> Abandoned:
-    """A file or a folder of files as it is now; what vanishes meanwhile weighs nothing."""
+    """A file or a folder of files as it is now; what vanishes meanwhile, or cannot be looked at, weighs nothing."""
     size, modified = 0, 0.0
     paths = [path, f"{path}.lock", *(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)]
     for each in paths:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             found = os.stat(each, follow_symlinks=False)
             size += found.st_size if stat.S_ISREG(found.st_mode) else 0
             modified = max(modified, found.st_ctime)
