@@ -139,7 +139,7 @@ async def test_links_in_the_folder_lead_nowhere(world: World, tmp_path: Path) ->
     (outside / "same.txt").write_bytes(b"also")
     (out / "a.txt").symlink_to(outside / "new.txt")
     (out / "b.txt").symlink_to(outside / "same.txt")
-    (out / ".dam-export-01234567.lock").symlink_to(outside / "same.txt")
+    (out / ".dam-export-1-01234567.lock").symlink_to(outside / "same.txt")
     told = await export(world, out, *ids.values())
     assert [each.path for each in told] == [str(out / "a (2).txt"), str(out / "b (2).txt")]
     assert contents(outside) == {"same.txt": b"also"}
@@ -395,10 +395,10 @@ async def test_a_name_that_is_taken_at_the_last_moment_is_avoided(
 async def test_what_a_killed_export_left_is_swept_and_nobody_elses(world: World, tmp_path: Path) -> None:
     ids = await add(world, tmp_path / "in", a=b"1")
     out = tmp_path / "out"
-    dead = out / ".dam-export-0123abcd"
+    dead = out / ".dam-export-1-0123abcd"
     dead.mkdir(parents=True)
     (dead / "0").write_text("half")
-    (out / ".dam-export-0123abcd.lock").touch()
+    (out / ".dam-export-1-0123abcd.lock").touch()
     (out / ".dam-export-mine").mkdir()
     await export(world, out, *ids.values())
     assert sorted(os.listdir(out)) == [".dam-export-mine", "a"]

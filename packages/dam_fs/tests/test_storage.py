@@ -4,6 +4,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -388,6 +389,33 @@ def test_temporaries_that_somebody_else_has_locked_away_stop_nobody(
     put(storage, b"content")
     assert os.path.exists(theirs)
     assert "998-deadbeef" not in os.listdir(f"{storage.root}/tmp")
+
+
+def test_temporaries_without_a_lock_file_are_collected_too(storage: LocalStorage) -> None:
+    leave(storage, "999-deadbeef", "998-deadbeef")
+    os.unlink(f"{storage.root}/tmp/999-deadbeef.lock")
+    mine = staged(storage, b"mine")
+    leave(storage, "999-deadbeef")
+    os.unlink(f"{storage.root}/tmp/999-deadbeef.lock")
+    before = sorted(os.listdir(f"{storage.root}/tmp"))
+    found = storage.abandoned()
+    assert [os.path.basename(each.path) for each in found] == ["999-deadbeef"]
+    assert sorted(os.listdir(f"{storage.root}/tmp")) == before
+    assert storage.sweep(found) == found
+    assert sorted(os.listdir(f"{storage.root}/tmp")) == sorted(set(before) - {"999-deadbeef"})
+    assert os.path.exists(mine.path)
+
+
+def test_temporaries_that_cannot_be_removed_are_tried_again(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(storage, "999-deadbeef")
+    found = storage.abandoned()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        assert storage.sweep(found) == []
+    assert storage.sweep(storage.abandoned()) == found
+    assert os.listdir(f"{storage.root}/tmp") == []
 
 
 def leave(storage: LocalStorage, *names: str) -> None:

@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import re
-import shutil
 import stat
 import sys
 import threading
@@ -14,17 +13,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from dam.core import faults
+from dam.core.durable import OwnFolder, abandoned, sweep
 from dam.core.durable import flush as _flush
 from dam.core.durable import flush_folder as _flush_folder
 from dam.core.durable import sync_file_system as _sync_file_system
 from dam_fs.exceptions import StorageError
 from dam_fs.regular import NO_LINK, is_link, open_regular
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 MARK = "dam-store.json"
 FORMAT = 1
@@ -34,7 +31,6 @@ LONGEST_LINE = 1 << 20
 
 _FOLDER = re.compile("[0-9a-f]{2}")
 _KEY = re.compile("[0-9a-f]{64}")
-_TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{8}\.lock")
 _NEW_MARK = re.compile(re.escape(MARK) + r"\.[0-9a-f]{8}")
 IS_WINDOWS = sys.platform == "win32"
 _STAGED_MODE = 0o600 if IS_WINDOWS else 0o400  # Windows flushes only what is open for writing
@@ -211,8 +207,7 @@ class LocalStorage:
         self._temporaries = f"{self.root}/tmp"  # noqa: S108  inside the store, not the system's
         self._flushed_receipts: str | None = None
         self._numbers = count()
-        self._temporary: str | None = None
-        self._lock: FileLock | None = None
+        self._temporary: OwnFolder | None = None
         self._making = threading.Lock()
 
     # -- identity
@@ -386,84 +381,49 @@ class LocalStorage:
 
     def close(self) -> None:
         """Removes this process's temporaries."""
-        if self._temporary is not None and self._lock is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            _discard(self._lock)
-            self._temporary = self._lock = None
+        if self._temporary is not None:
+            self._temporary.close()
+            self._temporary = None
 
     # -- temporaries
 
     def _own_folder(self) -> str:
         with self._making:
-            return self._temporary or self._make_own_folder()
+            self._temporary = self._temporary or self._make_own_folder()
+            return self._temporary.path
 
-    def _make_own_folder(self) -> str:
-        from filelock import FileLock  # only who writes takes locks, and no look-up should wait for the import
-
-        name = f"{self._temporaries}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    def _make_own_folder(self) -> OwnFolder:
         try:
             os.stat(f"{self.root}/{MARK}")  # nothing is made in the folder that an unmounted store leaves behind
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._temporaries, mode=0o700)
             self._refuse_links([self._temporaries])
-            self._lock = FileLock(f"{name}.lock", thread_local=False)
-            self._lock.acquire()
-            os.mkdir(name, mode=0o700)
+            return OwnFolder(self._temporaries)
         except OSError as e:
             raise storage_error(e, "write to") from e
-        self._temporary = name
-        faults.reached("store.temporaries")
-        self._sweep()
-        return name
-
-    def _sweep(self) -> None:
-        """Removes the temporaries of processes that ended without doing so: their locks can be had."""
-        with contextlib.suppress(OSError):  # it is no condition of what is to be done
-            for lock_path in self._lock_files():
-                self._is_in_use(lock_path.removesuffix(".lock"), remove=True)
 
     def abandoned(self) -> list[Abandoned]:
         self._refuse_links([self._temporaries])
-        locks = [entry.path for entry in _entries(self._temporaries) if _is_lock(entry)]
-        found = [path.removesuffix(".lock") for path in locks]
+        try:
+            found = abandoned(self._temporaries)
+        except FileNotFoundError:
+            found = []
+        except OSError as e:
+            raise storage_error(e, "look into") from e
         marks = [entry.path for entry in _entries(self.root) if _NEW_MARK.fullmatch(entry.name)]
-        return [_weighed(path) for path in found if not self._is_in_use(path)] + [_weighed(path) for path in marks]
+        return [_weighed(path) for path in [*found, *marks]]
 
     def sweep(self, abandoned: Iterable[Abandoned]) -> list[Abandoned]:
         self._refuse_links([self._temporaries])
-        swept = []
-        for each in abandoned:
-            if _NEW_MARK.fullmatch(os.path.basename(each.path)):
-                with contextlib.suppress(OSError):
-                    os.unlink(each.path)
-                    swept.append(each)
-            elif not self._is_in_use(each.path, remove=True):
-                swept.append(each)
-        return swept
+        return [each for each in abandoned if self._is_swept(each.path)]
 
-    def _is_in_use(self, folder: str, *, remove: bool = False) -> bool:
-        """Whether the process that made the folder lives; where it does not, the folder can be removed at once."""
-        from filelock import FileLock, Timeout
-
-        if folder == self._temporary:
+    def _is_swept(self, path: str) -> bool:
+        if _NEW_MARK.fullmatch(os.path.basename(path)) is None:
+            return sweep(path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
             return True
-        lock = FileLock(f"{folder}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):  # somebody else's, who will sweep it himself
-            return True
-        if remove:
-            shutil.rmtree(folder, ignore_errors=True)
-            faults.reached("store.swept")
-            _discard(lock)
-        else:
-            lock.release()
         return False
-
-    def _lock_files(self) -> Iterator[str]:
-        with os.scandir(self._temporaries) as entries:
-            names = [entry.path for entry in entries if _is_lock(entry)]
-        return (path for path in names if path != f"{self._temporary}.lock")
 
     @staticmethod
     def _refuse_links(paths: Iterable[str]) -> None:
@@ -521,11 +481,6 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         raise storage_error(e, "look into") from e
 
 
-def _is_lock(entry: os.DirEntry[str]) -> bool:
-    """Whether it belongs to the temporaries of some process, and nothing else by that name."""
-    return _TEMPORARY.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
-
-
 def _weighed(path: str) -> Abandoned:
     """A file or a folder of files as it is now; what vanishes meanwhile, or cannot be looked at, weighs nothing."""
     size, modified = 0, 0.0
@@ -562,10 +517,3 @@ def _move(source: str, target: str) -> None:
         os.replace(source, target)
     if IS_WINDOWS:
         os.chmod(target, 0o400)
-
-
-def _discard(lock: "FileLock") -> None:
-    # Unlinked while held: whoever opened the file meanwhile holds a lock on nothing, and its folder is gone already.
-    with contextlib.suppress(OSError):
-        os.unlink(lock.lock_file)
-    lock.release()

@@ -8,8 +8,10 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from dam.core import faults
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -100,41 +102,90 @@ def _raise_errno(path: str) -> None:
     raise OSError(number, os.strerror(number), path)
 
 
+class OwnFolder:
+    """A folder in ``parent`` for the temporaries of this process, which holds its lock as long as it lives. What processes left
+    behind that ended without closing theirs is swept. Raises ``OSError``."""
+
+    def __init__(self, parent: str, prefix: str = "") -> None:
+        self.path = f"{parent}/{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._lock = _lock_of(self.path)
+        self._lock.acquire()
+        try:
+            os.mkdir(self.path, mode=0o700)
+        except BaseException:
+            _remove(self.path, self._lock)
+            raise
+        faults.reached("temporaries.made")
+        with suppress(OSError):  # it is no condition of what is to be done
+            for folder in abandoned(parent, prefix):
+                sweep(folder)
+
+    def close(self) -> None:
+        _remove(self.path, self._lock)
+
+
 @contextmanager
 def own_folder(parent: str, prefix: str) -> Iterator[str]:
-    """A folder in ``parent`` for the temporaries of this process, gone when this is left. Those of processes that ended without
-    doing so are swept: their locks can be had."""
+    """The path of an ``OwnFolder`` that is gone when this is left."""
+    with closing(OwnFolder(parent, prefix)) as folder:
+        yield folder.path
+
+
+def abandoned(parent: str, prefix: str = "") -> list[str]:
+    """The folders in ``parent`` whose processes ended without closing them. Raises ``OSError``."""
+    form = re.compile(re.escape(prefix) + r"[0-9]+-[0-9a-f]{8}(?P<lock>\.lock)?")
+    found = set()
+    with os.scandir(parent) as entries:
+        for entry in entries:
+            if match := form.fullmatch(entry.name):
+                is_ours = entry.is_file if match["lock"] else entry.is_dir
+                if is_ours(follow_symlinks=False):
+                    found.add(entry.path.removesuffix(".lock"))
+    return [folder for folder in sorted(found) if _is_abandoned(folder)]
+
+
+def sweep(folder: str) -> bool:
+    """Removes what ``abandoned`` has found, if it is so still; whether it is gone."""
+    lock = _lock_of(folder)
+    if not _has(lock):
+        return False
+    is_gone = _remove(folder, lock)
+    faults.reached("temporaries.swept")
+    return is_gone
+
+
+def _is_abandoned(folder: str) -> bool:
+    lock = _lock_of(folder)
+    if not os.path.lexists(lock.lock_file):
+        return True  # it is made before its folder, and removed after it
+    if not _has(lock):
+        return False
+    lock.release()
+    return True
+
+
+def _lock_of(folder: str) -> "FileLock":
     from filelock import FileLock  # only who writes takes locks, and no look-up should wait for the import
 
-    folder = f"{parent}/{prefix}{uuid.uuid4().hex[:8]}"
-    lock = FileLock(f"{folder}.lock", thread_local=False)
-    lock.acquire()
+    return FileLock(f"{folder}.lock", thread_local=False)
+
+
+def _has(lock: "FileLock") -> bool:
+    from filelock import Timeout
+
     try:
-        os.mkdir(folder, mode=0o700)
-        _sweep(parent, prefix, f"{folder}.lock")
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _discard(lock)
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):  # somebody else's, who will sweep it himself
+        return False
+    return True
 
 
-def _sweep(parent: str, prefix: str, mine: str) -> None:
-    from filelock import FileLock, Timeout
-
-    pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{8}\.lock")
-    with os.scandir(parent) as entries:
-        found = [e.path for e in entries if pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
-    for path in found:
-        lock = FileLock(path, thread_local=False)
-        if path != mine:
-            with suppress(Timeout, OSError):  # somebody else's, who will sweep it himself
-                lock.acquire(timeout=0)
-                shutil.rmtree(path.removesuffix(".lock"), ignore_errors=True)
-                _discard(lock)
-
-
-def _discard(lock: "FileLock") -> None:
-    # Unlinked while held: whoever opened the file meanwhile holds a lock on nothing, and its folder is gone already.
-    with suppress(OSError):
-        os.unlink(lock.lock_file)
+def _remove(folder: str, lock: "FileLock") -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    is_gone = not os.path.lexists(folder)
+    if is_gone:
+        # Unlinked while held: whoever opened the file meanwhile holds a lock on nothing, and its folder is gone already.
+        with suppress(OSError):
+            os.unlink(lock.lock_file)
     lock.release()
+    return is_gone
