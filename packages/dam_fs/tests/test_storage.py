@@ -438,6 +438,28 @@ def test_of_many_that_create_one_store_all_get_the_same_id(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path / "store")) == [MARK, "objects"]
 
 
+@linux
+def test_a_store_can_be_made_on_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(_source: str, target: str) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), target)
+
+    monkeypatch.setattr(os, "link", link)
+    made = LocalStorage(str(tmp_path / "store")).create()
+    assert LocalStorage(str(tmp_path / "store")).create() == made
+    assert sorted(os.listdir(tmp_path / "store")) == [MARK, "objects"]
+
+
+@posix
+def test_a_store_that_cannot_be_made_leaves_no_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(_source: str, target: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), target)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(StorageError, match="input/output error"):
+        LocalStorage(str(tmp_path / "store")).create()
+    assert os.listdir(tmp_path / "store") == ["objects"]
+
+
 def test_creating_a_store_again_keeps_its_id_and_its_objects(storage: LocalStorage) -> None:
     (key,) = put(storage, b"kept")
     assert LocalStorage(storage.root).create() == storage.read_id()

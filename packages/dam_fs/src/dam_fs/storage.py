@@ -16,7 +16,7 @@ from itertools import count
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from dam.core import faults
-from dam.core.durable import OwnFolder, abandoned, sweep
+from dam.core.durable import OwnFolder, abandoned, move_new, sweep
 from dam.core.durable import flush as _flush
 from dam.core.durable import flush_folder as _flush_folder
 from dam.core.durable import sync_file_system as _sync_file_system
@@ -236,14 +236,17 @@ class LocalStorage:
             for folder in (self.root, self._objects):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(folder, mode=0o700)
-            with open(temporary, "w", encoding="utf-8") as mark:
-                json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
-                mark.flush()
-                _flush(mark.fileno())
-            faults.reached("store.marked")
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, f"{self.root}/{MARK}")  # of two that create at once, one wins
-            os.unlink(temporary)
+            try:
+                with open(temporary, "w", encoding="utf-8") as mark:
+                    json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
+                    mark.flush()
+                    _flush(mark.fileno())
+                faults.reached("store.marked")
+                with contextlib.suppress(FileExistsError):
+                    move_new(temporary, f"{self.root}/{MARK}")  # of two that create at once, one wins
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
             for folder in (self._objects, self.root, os.path.dirname(self.root)):
                 _flush_folder(folder)
         except OSError as e:
