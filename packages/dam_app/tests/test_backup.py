@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import signal
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import Table, select, text
 
+from dam.core import backup_files
 from dam.core.backup import back_up
 from dam.core.backup_files import Backup, read_backup, seal
 from dam.core.databases import reading
@@ -298,6 +300,66 @@ async def test_every_damage_of_a_backup_is_found(filled: World, make: Make, tmp_
         await restore(target, filled.database_files[0])
     assert not os.path.exists(target.database_files[0])
     await restore(target, whole.path)
+
+
+CUT_SHORT = """
+import hashlib, os, sys
+from dam.core import backup_files
+from dam.core.exceptions import BackupError
+
+path = sys.argv[1]
+
+class Cutting:
+    def __init__(self):
+        self.sha256 = sha256()
+    def update(self, part):
+        os.truncate(path, 0)
+        self.sha256.update(part)
+    def hexdigest(self):
+        return self.sha256.hexdigest()
+
+sha256, hashlib.sha256 = hashlib.sha256, Cutting
+try:
+    backup_files.read_backup(path)
+except BackupError as e:
+    print(e)
+"""
+
+
+def test_a_backup_that_is_cut_short_while_it_is_read_is_damaged(tmp_path: Path) -> None:
+    path = str(tmp_path / "backup")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE a (b); INSERT INTO a VALUES (zeroblob(10000000));")
+    seal(path, "w", "d")
+    assert read_backup(path).world == "w"
+    run = subprocess.run([sys.executable, "-c", CUT_SHORT, path], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "is damaged" in run.stdout
+
+
+def test_a_backup_on_a_bad_disk_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "backup")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+    seal(path, "w", "d")
+
+    class Bad(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(backup_files, "open", Bad, raising=False)
+    with pytest.raises(BackupError, match="cannot be read: Input/output error"):
+        read_backup(path)
+
+
+def test_the_seal_is_the_same_wherever_its_mark_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "backup")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+    seal(path, "w", "d")
+    for part in range(1, 200):
+        monkeypatch.setattr(backup_files, "_PART", part)
+        assert read_backup(path).world == "w", part
 
 
 def test_a_database_with_something_that_acts_is_no_backup(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What a backup is: an SQLite file with every table of a database, what it says of itself, and a seal over every byte."""
 
 import hashlib
-import mmap
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from dam.core.exceptions import BackupError
 
@@ -63,7 +63,7 @@ def seal(path: str, world: str, database: str) -> Backup:
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute("COMMIT")
     with open(path, "r+b") as file:
-        digest, place = _sealed(file.fileno(), mark)
+        digest, place = _sealed(file, mark.encode())
         file.seek(place)
         file.write(digest.encode())
     return Backup(path, world, database, made_at, rows)
@@ -82,7 +82,7 @@ def read_backup(path: str) -> Backup:
             form = about and about[0]
             raise BackupError(f"{path!r} is a backup of the format {form}, and this version reads {FORMAT}; update dam")
         with open(path, "rb") as file:
-            if _sealed(file.fileno(), str(about[4]))[0] != about[4]:
+            if _sealed(file, str(about[4]).encode())[0] != about[4]:
                 raise BackupError(f"{path!r} is damaged: its bytes are not those that were written; use another backup")
         check(connection, repr(path))
         said = dict(connection.execute("SELECT name, rows FROM dam_backup_table"))
@@ -129,26 +129,29 @@ def _opened(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _sealed(fd: int, mark: str) -> tuple[str, int]:
-    """The hash of a file with zeros where it has the mark, and where that is."""
-    try:
-        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as content:
-            place = content.find(mark.encode())
-            sha256 = hashlib.sha256()
-            for start in range(0, max(place, 0), _PART):
-                sha256.update(content[start : min(start + _PART, place)])
-            sha256.update(b"0" * len(mark))
-            for start in range(place + len(mark), len(content), _PART):
-                sha256.update(content[start : start + _PART])
-            return sha256.hexdigest(), place
-    except ValueError:  # an empty file
-        return "", 0
+def _sealed(file: BinaryIO, mark: bytes) -> tuple[str, int]:
+    """The hash of a file with zeros where it has the mark, and where that is; -1 where it has none."""
+    sha256 = hashlib.sha256()
+    place, hashed, rest = -1, 0, b""
+    # Read and not mapped: a read error, or an end that comes sooner, is an exception then, and no signal that kills.
+    while part := file.read(_PART):
+        rest += part
+        if place < 0 and (at := rest.find(mark)) >= 0:
+            place = hashed + at
+            rest = rest.replace(mark, b"0" * len(mark), 1)
+        whole = len(rest) if place >= 0 else max(len(rest) - len(mark) + 1, 0)  # what is left may be a part of the mark
+        sha256.update(rest[:whole])
+        hashed, rest = hashed + whole, rest[whole:]
+    sha256.update(rest)
+    return sha256.hexdigest(), place
 
 
 @contextmanager
 def _told(path: str) -> Iterator[None]:
-    """What SQLite says of a file that is none of its own, or of which a part is missing."""
+    """What SQLite says of a file that is none of its own, or of which a part is missing, and the system of one on a bad disk."""
     try:
         yield
+    except OSError as e:
+        raise BackupError(f"{path!r} cannot be read: {e.strerror}; check its disk, or use another backup") from e
     except (sqlite3.DatabaseError, ValueError, TypeError) as e:
         raise BackupError(f"{path!r} is no backup, or is damaged: {e}; use another one") from e
