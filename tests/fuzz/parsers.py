@@ -39,7 +39,7 @@ from dam_fs.exceptions import StorageError
 from dam_fs.export import ExportFolder, Wanted
 from dam_fs.mime import HEAD_BYTES, media_type
 from dam_fs.models import FilePropertiesComponent, OriginalSourceInfoComponent
-from dam_fs.names import file_name, numbered
+from dam_fs.names import DIRECTIONS, file_name, numbered
 from dam_fs.receipts import lines_of, named_in, receipts_in
 from dam_fs.scan import Found, ScanRules, scan
 from dam_fs.storage import MARK, LocalStorage
@@ -75,7 +75,7 @@ NAMES = (
     "a.flac",
 )
 MEDIA_TYPE = re.compile(r"[a-z]+/[a-zA-Z0-9][a-zA-Z0-9.+-]{0,126}")
-RAW_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+RAW_CONTROLS = re.compile(f"[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{DIRECTIONS}\ud800-\udfff]")
 DIGITS = re.compile("[0-9a-f]{64}")
 INTEGERS = 1 << 63
 
@@ -187,7 +187,7 @@ def names(content: bytes, folder: Path) -> None:
             last = numbered(name, number)
             assert last not in ("", ".", "..")
             assert not set(last) & set("/\\\0")
-            assert not RAW_CONTROLS.search(last.replace("\u200e", "").replace("\u200f", ""))
+            assert not RAW_CONTROLS.search(last)
             assert len(os.fsencode(last)) <= 255
             assert os.path.dirname(os.path.normpath(os.path.join("/x", last))) == "/x"
 

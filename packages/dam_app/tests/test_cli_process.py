@@ -20,6 +20,7 @@ import typer
 from PIL import Image
 
 from dam_app.cli import app
+from dam_fs.names import DIRECTIONS
 
 DAM_CLI = str(Path(sys.executable).with_name("dam-cli"))
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and terminals of POSIX")
@@ -494,7 +495,7 @@ def test_verbose_tells_every_file_on_a_terminal_and_failures_are_always_told(pic
     assert f"linked: {pictures}/-b.txt" in screen
 
 
-OBEYED = "\x1b]0;owned\x07\r\x9b31m\u202egnp\x1b[2Jx\u2028\x85"
+OBEYED = "\x1b]0;owned\x07\r\x9b31m\u200f\u202egnp\x1b[2Jx\u2028\x85"
 """What a terminal would obey, or what would turn a line around."""
 
 FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*[mAK]|\x1b\[\?25[lh]|\r(?=\n)|\r(?=\x1b\[)")
@@ -503,7 +504,7 @@ FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*[mAK]|\x1b\[\?25[lh]|\r(?=\n)|\r(?=\x1
 
 def raw(text: str) -> list[str]:
     """What should have been escaped, each with what stands around it."""
-    found = re.finditer("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069]", text)
+    found = re.finditer(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{DIRECTIONS}]", text)
     return [ascii(text[max(match.start() - 40, 0) : match.end() + 20]) for match in found]
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dam_app.output import Output, human_size, path_fields, safe
 from dam_app.render import print_listing
 from dam_app.services import Listed
+from dam_fs.names import DIRECTIONS
 
 NASTY = "a\x1b[31mb\x07c\x9bd\u202ee\u2066f\u2028g\x7fh\ni\tj"
 
@@ -32,6 +33,7 @@ def test_names_of_every_language_are_shown_as_they_are(name: str) -> None:
 
 
 def test_control_and_direction_characters_are_shown_as_escapes() -> None:
+    assert safe(DIRECTIONS) == "".join(f"\\u{ord(c):04x}" for c in DIRECTIONS)
     assert safe(NASTY) == r"a\x1b[31mb\x07c\x9bd\u202ee\u2066f\u2028g\x7fh\x0ai\x09j"
     assert safe("\U000e0041") == r"\U000e0041"
     assert safe(os.fsdecode(b"bad\xff")) == "bad\N{REPLACEMENT CHARACTER}"

@@ -18,7 +18,7 @@ from dam_fs import export as exporting
 from dam_fs.commands import AddAssetsCommand, AssetExported, AssetOutcome, ExportCommand, ExportStatus
 from dam_fs.exceptions import ExportError, StoreMissingError
 from dam_fs.models import FilePropertiesComponent
-from dam_fs.names import LONGEST, file_name, numbered
+from dam_fs.names import DIRECTIONS, LONGEST, file_name, numbered
 from dam_fs.resources import FileOperationsResource
 from dam_fs.systems import export_systems
 
@@ -168,7 +168,7 @@ def test_every_text_becomes_one_name(text: str) -> None:
             made = numbered(name, number)
             assert made.encode()
             assert len(made.encode()) <= LONGEST
-            assert not set(made) & set("/\\\0\n\x1b\u202e")
+            assert not set(made) & {*"/\\\0\n\x1b", *DIRECTIONS}
             assert made not in ("", ".", "..")
 
 
@@ -189,6 +189,12 @@ def test_every_text_becomes_one_name(text: str) -> None:
 )
 def test_a_name_that_can_be_had_stays_as_it_is(wanted: str, name: str) -> None:
     assert file_name(wanted, windows=False) == name
+
+
+def test_no_character_turns_a_name_around() -> None:
+    turning = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert file_name(f"a{turning}.exe", windows=False) == f"a{'_' * len(turning)}.exe"
+    assert set(turning) == set(DIRECTIONS)
 
 
 def test_windows_takes_less() -> None:

@@ -11,9 +11,11 @@ LONGEST = 255
 PREFIX = ".dam-export-"
 """Of the temporaries of an export: no asset gets such a name, or the next export would sweep it."""
 
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What can turn the characters around it: all that have Unicode's property Bidi_Control."""
+
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 _NOT_ON_WINDOWS = '<>:"|?*'
-_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SUFFIX = 32  # what is longer after the last dot is no suffix
 
 
@@ -31,7 +33,7 @@ def file_name(wanted: str, *, windows: bool = sys.platform == "win32") -> str:
 def _is_unfit(character: str, *, windows: bool) -> bool:
     return (
         character in "/\\"
-        or character in _DIRECTIONS
+        or character in DIRECTIONS
         or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
         or (windows and character in _NOT_ON_WINDOWS)
     )
