@@ -679,3 +679,25 @@ def test_a_mark_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(f"{storage.root}/{MARK}")
     with pytest.raises(StorageError, match="not a regular file"):
         storage.read_id()
+
+
+def test_a_folder_in_the_place_of_an_object_makes_room_if_it_is_empty(storage: LocalStorage) -> None:
+    put(storage, b"content")
+    path = storage.local_path(key_of(b"content"))
+    os.unlink(path)
+    os.mkdir(path)
+    put(storage, b"content")
+    with storage.open(key_of(b"content")) as stream:
+        assert stream.read() == b"content"
+    os.unlink(path)
+    os.makedirs(f"{path}/mine")
+    with pytest.raises(StorageError, match=key_of(b"content")):
+        put(storage, b"content")
+
+
+@pytest.mark.parametrize("key", ["../../victim", "/etc/passwd", "ab", "", "A" * 64])
+def test_what_is_no_key_is_no_object(storage: LocalStorage, key: str) -> None:
+    assert storage.length(key) is None
+    storage.remove([key])
+    with pytest.raises(FileNotFoundError):
+        storage.open(key)

@@ -170,7 +170,7 @@ class Storage(Protocol):
         ...
 
     def local_path(self, key: str) -> str | None:
-        """Where the object lies on this machine, if it does."""
+        """Where the object lies on this machine, if it does. Raises ``FileNotFoundError`` for what is no key."""
 
 
 def own_paths(storage: Storage) -> list[str]:
@@ -263,6 +263,8 @@ class LocalStorage:
     # -- objects
 
     def local_path(self, key: str) -> str:
+        if not _KEY.fullmatch(key):  # a database that somebody else has written may say anything
+            raise FileNotFoundError(errno.ENOENT, "it is no name of an object", key)
         return f"{self._objects}/{key[:2]}/{key}"
 
     def length(self, key: str) -> int | None:
@@ -292,8 +294,8 @@ class LocalStorage:
 
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
-            path = self.local_path(key)
             try:
+                path = self.local_path(key)
                 self._refuse_links([self._objects, os.path.dirname(path)])
                 if IS_WINDOWS:
                     os.chmod(path, 0o600)
@@ -511,6 +513,9 @@ def _move(source: str, target: str) -> None:
     if IS_WINDOWS and os.path.exists(target):
         os.chmod(target, 0o600)  # a read-only file cannot be replaced there
     try:
+        os.replace(source, target)
+    except IsADirectoryError:
+        os.rmdir(target)  # one that holds something is named in the error, and somebody's
         os.replace(source, target)
     except FileNotFoundError:
         # Made when missing: all 256 in advance cost more than most imports.

@@ -57,6 +57,8 @@ class FileOpener:
         digest = bytes.fromhex(location.content_identifier)
         place = location.physical_path_or_key
         if location.storage_type == StorageType.CAS:
+            if not is_digest(place):
+                return None
             if location.condition == LocationCondition.OK:
                 opening = functools.partial(self._files.open, place)
                 return ContentSource(opening, size, media_type, digest, self._files.local_path(place))
