@@ -80,7 +80,10 @@ class VerifyReport:
         if self._damage:
             self._output.note("'dam-cli repair' mends what has a copy somewhere")
         if self._counts[FindingKind.UNKNOWN]:
-            self._output.note("unknown objects take room and do no harm; 'dam-cli gc' removes them")
+            self._output.note(
+                "unknown objects take room and do no harm; 'dam-cli gc' removes them, but for what was added as files: "
+                "'dam-cli repair --from-store' brings that back"
+            )
         if self._stop.is_set():
             self._output.note(CONTINUE)
         elif self._end.at_limit:
