@@ -13,12 +13,11 @@ from itertools import count
 
 from dam.core import faults
 from dam.core.content import ContentSource
-from dam.core.durable import flush_file, flush_folder, move_new, sync_file_system
+from dam.core.durable import flush_files, flush_folder, move_new
 from dam_fs.exceptions import ExportError
 from dam_fs.intake import CHUNK
 from dam_fs.names import LONGEST, file_name, numbered
 from dam_fs.regular import open_regular
-from dam_fs.storage import SMALL
 
 NOT_REGULAR = -1
 """What stands for the length of a folder, a link or a device."""
@@ -78,7 +77,7 @@ class ExportFolder:
         results: list[Put | str] = [self._known(each) or self._write(each) for each in wanted]
         written = [result for result in results if isinstance(result, str)]
         try:
-            _flush_files(written, self.path)
+            flush_files(written, self.path)
             faults.reached("export.flushed")
             return [
                 result if isinstance(result, Put) else self._name(each, result)
@@ -264,13 +263,6 @@ def export_error(error: OSError, folder: str) -> ExportError:
     """Tells a full disk from a broken one."""
     why = _FIXES.get(error.errno or 0, f"{error.strerror}; see to that, and run the command again")
     return ExportError(f"nothing more can be written to {folder!r}: {why}. What was reported as exported is there")
-
-
-def _flush_files(paths: Sequence[str], folder: str) -> None:
-    if len(paths) > SMALL and sync_file_system(folder):
-        return
-    for path in paths:
-        flush_file(path)
 
 
 def _drop(path: str) -> None:

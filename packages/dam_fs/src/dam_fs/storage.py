@@ -9,17 +9,14 @@ import stat
 import sys
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from dam.core import faults
-from dam.core.durable import OwnFolder, abandoned, move_new, sweep
-from dam.core.durable import flush as _flush
-from dam.core.durable import flush_folder as _flush_folder
-from dam.core.durable import sync_file_system as _sync_file_system
+from dam.core.durable import OwnFolder, abandoned, flush, flush_files, flush_folder, flush_folders, move_new, sweep
 from dam_fs.exceptions import StorageError
 from dam_fs.regular import NO_LINK, is_link, open_regular
 
@@ -34,7 +31,6 @@ _KEY = re.compile("[0-9a-f]{64}")
 _NEW_MARK = re.compile(re.escape(MARK) + r"\.[0-9a-f]{8}")
 IS_WINDOWS = sys.platform == "win32"
 _STAGED_MODE = 0o600 if IS_WINDOWS else 0o400  # Windows flushes only what is open for writing
-SMALL = 8  # up to so many files are flushed one by one: a flush of the whole file system waits for everybody's writes
 
 
 @dataclass
@@ -240,7 +236,7 @@ class LocalStorage:
                 with open(temporary, "w", encoding="utf-8") as mark:
                     json.dump({"store": str(uuid.uuid4()), "format": FORMAT}, mark)
                     mark.flush()
-                    _flush(mark.fileno())
+                    flush(mark.fileno())
                 faults.reached("store.marked")
                 with contextlib.suppress(FileExistsError):
                     move_new(temporary, f"{self.root}/{MARK}")  # of two that create at once, one wins
@@ -248,7 +244,7 @@ class LocalStorage:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
             for folder in (self._objects, self.root, os.path.dirname(self.root)):
-                _flush_folder(folder)
+                flush_folder(folder)
         except OSError as e:
             raise storage_error(e, "create") from e
         store_id = self.read_id()
@@ -319,14 +315,13 @@ class LocalStorage:
                 if os.write(fd, lines) != len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
                 faults.reached("receipts.written")
-                _flush(fd)
+                flush(fd)
             finally:
                 os.close(fd)
             faults.reached("receipts.flushed")
-            if (
-                path != self._flushed_receipts
-            ):  # the name too: whoever made the file may have been killed before he did so
-                self._flush_folders([self._receipts, self.root])
+            if path != self._flushed_receipts:
+                # The names too: whoever made them may have been killed before he flushed them.
+                flush_folders([self._receipts, self.root], self.root)
                 self._flushed_receipts = path
         except OSError as e:
             raise storage_error(e, "write to") from e
@@ -367,7 +362,7 @@ class LocalStorage:
         # the folder in ``objects``, which may have been made a moment ago by somebody who has not synced it yet.
         objects = list(objects)
         try:
-            self._flush_files([staged.path for _, staged in objects])
+            flush_files([staged.path for _, staged in objects], self.root)
             faults.reached("objects.flushed")
             self._refuse_links({self._objects, *(os.path.dirname(self.local_path(key)) for key, _ in objects)})
             for key, staged in objects:
@@ -379,7 +374,8 @@ class LocalStorage:
                     faults.reached("objects.named")
             if keys := {*found, *(key for key, _ in objects)}:
                 # The folders' own names too: one may have been made a moment ago, here or by another process.
-                self._flush_folders([*{os.path.dirname(self.local_path(key)) for key in keys}, self._objects])
+                folders = {os.path.dirname(self.local_path(key)) for key in keys}
+                flush_folders([*folders, self._objects], self.root)
                 faults.reached("objects.published")
         except OSError as e:
             raise storage_error(e, "publish to") from e
@@ -440,24 +436,6 @@ class LocalStorage:
                     "or mount that there, and run the command again"
                 )
 
-    # -- flushing
-
-    def _flush_files(self, paths: Sequence[str]) -> None:
-        if len(paths) > SMALL and _sync_file_system(self.root):
-            return
-        for path in paths:
-            fd = os.open(path, os.O_RDWR if IS_WINDOWS else os.O_RDONLY)
-            try:
-                _flush(fd)
-            finally:
-                os.close(fd)
-
-    def _flush_folders(self, folders: Sequence[str]) -> None:
-        if len(folders) > SMALL and _sync_file_system(self.root):
-            return
-        for folder in folders:
-            _flush_folder(folder)
-
 
 def _checked_id(found: object) -> str:
     if not isinstance(found, str) or not 0 < len(found) <= ID_LENGTH or not found.isprintable():
@@ -505,7 +483,7 @@ def _make_folders(folder: str) -> None:
         _make_folders(parent)
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder)
-        _flush_folder(parent)
+        flush_folder(parent)
 
 
 def _move(source: str, target: str) -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from dam.core import faults
 if TYPE_CHECKING:
     from filelock import FileLock
 
+SMALL = 8  # up to so many are flushed one by one: a flush of the whole file system waits for everybody's writes
 IS_WINDOWS = sys.platform == "win32"
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 """How file systems say that they have no hard links: FAT does, as on memory cards."""
@@ -48,6 +49,22 @@ def flush_folder(folder: str) -> None:
         flush(fd)
     finally:
         os.close(fd)
+
+
+def flush_files(paths: Sequence[str], folder: str) -> None:
+    """Files on the file system of ``folder``."""
+    _flush_all(paths, folder, flush_file)
+
+
+def flush_folders(paths: Sequence[str], folder: str) -> None:
+    """The names in folders on the file system of ``folder``."""
+    _flush_all(paths, folder, flush_folder)
+
+
+def _flush_all(paths: Sequence[str], folder: str, flush_one: Callable[[str], None]) -> None:
+    if len(paths) <= SMALL or not sync_file_system(folder):
+        for path in paths:
+            flush_one(path)
 
 
 def sync_file_system(folder: str) -> bool:
