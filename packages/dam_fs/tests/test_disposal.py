@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from dam.commands.copy_commands import CopyEntitiesCommand
 from dam.commands.disposal_commands import DeleteCommand, EmptyTrashCommand, TrashCommand
@@ -16,7 +16,7 @@ from dam.models.entity import Entity
 from dam.models.trash import TrashedComponent
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, OutcomeStatus
 from dam_fs.exceptions import StorageError, StoreMissingError
-from dam_fs.models import DerivedObjectComponent, FileLocationComponent, PendingRelease
+from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, FileLocationComponent, PendingRelease
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LocalStorage
 
@@ -100,6 +100,30 @@ async def test_what_something_else_was_made_of_or_is_stays(open_world: OpenWorld
     await run(world, DeleteCommand([small]))  # the asset with those bytes; a preview still needs them
     assert key in objects(world)
     await run(world, DeleteCommand([two]))
+    assert objects(world) == []
+
+
+async def test_what_a_plugin_that_is_not_loaded_made_of_something_stays(open_world: OpenWorld, tmp_path: Path) -> None:
+    world = await open_world()
+    ids = await ids_of(world, file_of(tmp_path, "small"), file_of(tmp_path, "two", "b.txt"))
+    async with world.engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE stranger_preview (content_identifier VARCHAR(64))"))
+        insert = text("INSERT INTO stranger_preview VALUES (:key)")
+        await connection.execute(insert, {"key": hashlib.sha256(b"small").hexdigest()})
+    await run(world, DeleteCommand(ids))
+    assert objects(world) == [hashlib.sha256(b"small").hexdigest()]
+
+
+async def test_what_a_location_without_a_hash_names_stays(open_world: OpenWorld, tmp_path: Path) -> None:
+    world = await open_world()
+    (damaged,) = await ids_of(world, file_of(tmp_path, "one"))
+    async with world.transaction() as transaction:
+        await transaction.remove_components(ContentHashSha256Component, [damaged])
+    (again,) = await ids_of(world, file_of(tmp_path, "one", "b.txt"))
+    assert again != damaged
+    await run(world, DeleteCommand([again]))
+    assert len(objects(world)) == 1
+    await run(world, DeleteCommand([damaged]))
     assert objects(world) == []
 
 

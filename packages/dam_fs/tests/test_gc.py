@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, text
+import pytest
+from sqlalchemy import delete, text, update
+from sqlalchemy.event import listen, remove
 
 from dam_fs import unknown
 from dam_fs.commands import AddAssetsCommand, AssetOutcome, GcCommand, Removed
-from dam_fs.models import DerivedObjectComponent, FileLocationComponent
+from dam_fs.models import ContentHashSha256Component, DerivedObjectComponent, FileLocationComponent
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.storage import LocalStorage
 from dam_fs.systems import gc_systems
@@ -20,8 +22,6 @@ from dam_test_utils.fixtures import create_tables
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-
-    import pytest
 
     from dam.core.transaction import WorldTransaction
     from dam.core.world import World
@@ -155,6 +155,49 @@ async def test_many_are_removed_in_batches_and_compared_in_parts(
     assert all(object_of(world, data).exists() for data in known)
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+async def test_all_locations_are_looked_through_once_however_many_batches_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gc_systems, "BATCH", 4)
+    await put(world, *(f"stray {i}".encode() for i in range(20)))
+    ran: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        ran.append((statement, parameters))
+
+    listen(world.engine.sync_engine, "before_cursor_execute", note)
+    assert len(await collect(world)) == 20
+    remove(world.engine.sync_engine, "before_cursor_execute", note)
+    looks = [each for each in ran if "FROM dam_fs_file_location" in each[0] or "JOIN dam_fs_file_location" in each[0]]
+    plans = []
+    async with world.engine.connect() as connection:
+        for statement, parameters in looks:
+            explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans += [row[3] for row in explained]
+    assert len(looks) > 5, "the proof itself is among them"
+    assert len([step for step in plans if step == "SCAN dam_fs_file_location"]) == 1
+    assert len([statement for statement, _ in ran if "FROM sqlite_master" in statement]) <= 2, "tables are listed once"
+
+
+@pytest.mark.parametrize("astray", ["no hash", "another hash", "another place"])
+async def test_what_locations_of_a_damaged_database_name_stays(world: World, tmp_path: Path, astray: str) -> None:
+    (entity_id,) = await add(world, write(tmp_path / "tree", "a", b"one"))
+    table: Any = FileLocationComponent.__table__
+    sha256: Any = ContentHashSha256Component.__table__
+    await put(world, b"other")
+    changes = {
+        "no hash": delete(sha256).where(sha256.c.entity_id == entity_id),
+        "another hash": update(sha256).values(hash_value=bytes.fromhex(key_of(b"other"))),
+        "another place": update(table).values(physical_path_or_key=key_of(b"other")),
+    }
+    async with world.engine.begin() as connection:
+        await connection.execute(changes[astray])
+    unwanted = [(key_of(b"other"), 5)] if astray == "no hash" else []
+    assert await collect(world) == unwanted
+    assert object_of(world, b"one").exists()
+
+
 async def test_what_became_known_after_it_was_listed_stays(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,12 +221,12 @@ async def test_who_adds_and_who_removes_wait_for_each_other(
     await put(world, b"wanted after all")
     other = await open_world()
     holds, asked, proved = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    proving = unknown.Knowing.among
+    proving = unknown.known_keys
 
-    async def among(self: Any, session: Any, wanted: Any) -> set[str]:
+    async def known_keys(*args: Any) -> set[str]:
         if asked.is_set():
             proved.set()
-        return await proving(self, session, wanted)
+        return await proving(*args)
 
     async def adding() -> None:
         async with other.transaction() as transaction:
@@ -208,7 +251,7 @@ async def test_who_adds_and_who_removes_wait_for_each_other(
             yield part
 
     monkeypatch.setattr(gc_systems, "unknown_objects", after_that)
-    monkeypatch.setattr(unknown.Knowing, "among", among)
+    monkeypatch.setattr(unknown, "known_keys", known_keys)
     removed = await collect(world)
     await task
     assert removed == []
@@ -227,9 +270,11 @@ async def test_the_proof_is_of_the_moment_of_the_removal(
     in_transaction: list[WorldTransaction] = []
     proving = unknown.still_unknown
 
-    async def noting(transaction: WorldTransaction, objects: Sequence[StoredObject]) -> list[StoredObject]:
+    async def noting(
+        transaction: WorldTransaction, knowing: unknown.Knowing, objects: Sequence[StoredObject]
+    ) -> list[StoredObject]:
         in_transaction.append(transaction)
-        return await proving(transaction, objects)
+        return await proving(transaction, knowing, objects)
 
     def remove(self: LocalStorage, keys: Sequence[str]) -> None:
         at_removal.append(in_transaction[-1].is_open)

@@ -6,7 +6,7 @@ from dam_fs import models
 from dam_fs.resources import FileOperationsResource, storage_of
 from dam_fs.settings import FsSettings, FsSettingsComponent
 from dam_fs.systems.content_systems import FileOpener
-from dam_fs.systems.disposal_systems import ReleaseDerived, ReleaseFiles
+from dam_fs.systems.disposal_systems import Deletions, ReleaseDerived, ReleaseFiles
 from dam_fs.systems.export_systems import export_assets
 from dam_fs.systems.gc_systems import collect
 from dam_fs.systems.ingest_systems import add_assets
@@ -36,7 +36,9 @@ class FsPlugin(Plugin):
         world.register_opener(models.FileLocationComponent, FileOpener(files), cost=10)
         world.register_transfer(models.FileLocationComponent, transfer_files, is_there=files_are_there)
         world.register_transfer(models.DerivedObjectComponent, transfer_derived, essential=False)
-        world.register_release(models.FileLocationComponent, ReleaseFiles())
-        world.register_release(models.DerivedObjectComponent, ReleaseDerived())
+        deletions = Deletions()
+        world.add_resource(deletions)
+        world.register_release(models.FileLocationComponent, ReleaseFiles(deletions))
+        world.register_release(models.DerivedObjectComponent, ReleaseDerived(deletions))
         for each in (add_assets, export_assets, verify, repair, collect, rebuild):
             world.register_system(each)

@@ -15,25 +15,26 @@ from dam_fs.flow import chunks, to_its_end
 from dam_fs.receipts import named_in
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LeavesTemporaries, Storage, StoredObject
-from dam_fs.systems.disposal_systems import carry_out
-from dam_fs.unknown import still_unknown, unknown_objects
+from dam_fs.systems.disposal_systems import Deletions
+from dam_fs.unknown import Knowing, still_unknown, unknown_objects
 
 BATCH = 256  # objects that are removed while others wait to add theirs
 
 
 @system(on_command=GcCommand)
 async def collect(
-    cmd: GcCommand, world: World, files: Resource[FileOperationsResource]
+    cmd: GcCommand, world: World, files: Resource[FileOperationsResource], deletions: Resource[Deletions]
 ) -> AsyncGenerator[Removed, None]:
     """Unknown objects batch by batch, then temporaries; asks for no transaction, so that the lock is held for a batch alone."""
     storage = await files.storage(world, create=False)
-    problem = None if cmd.dry_run else await _finish_deletions(world)
+    problem = None if cmd.dry_run else await _finish(deletions, world)
     before = time.time() - cmd.grace
 
     def is_old(found: StoredObject) -> bool:
         return found.modified <= before
 
-    async with aclosing(unknown_objects(world, storage, is_old)) as unknown:
+    knowing = await Knowing.of(world)
+    async with aclosing(unknown_objects(world, storage, knowing, is_old)) as unknown:
         async for candidates in unknown:
             spared = await asyncio.to_thread(_named, storage, candidates) if candidates and not cmd.named else set()
             for each in candidates:
@@ -43,7 +44,7 @@ async def collect(
             for part in chunks(candidates, BATCH):
                 if cmd.stop.is_set():
                     return
-                for each in await to_its_end(_remove(world, files, part, dry_run=cmd.dry_run)):
+                for each in await to_its_end(_remove(world, files, knowing, part, dry_run=cmd.dry_run)):
                     yield Removed(each.key, each.length)
     for removed in await asyncio.to_thread(_sweep, storage, before, dry_run=cmd.dry_run):
         yield removed
@@ -51,10 +52,10 @@ async def collect(
         raise problem
 
 
-async def _finish_deletions(world: World) -> StorageError | None:
+async def _finish(deletions: Deletions, world: World) -> StorageError | None:
     """One object that stays must not keep others."""
     try:
-        await carry_out(world)
+        await deletions.carry_out(world)
     except StorageError as e:
         return e
     return None
@@ -67,12 +68,12 @@ def _named(storage: Storage, objects: Sequence[StoredObject]) -> set[str]:
 
 
 async def _remove(
-    world: World, files: FileOperationsResource, objects: Sequence[StoredObject], *, dry_run: bool
+    world: World, files: FileOperationsResource, knowing: Knowing, objects: Sequence[StoredObject], *, dry_run: bool
 ) -> list[StoredObject]:
     await files.look_again(world)  # the disk of another store may have taken this one's place
     storage = await files.storage(world, create=False)
     async with world.transaction() as transaction:
-        unwanted = await still_unknown(transaction, objects)
+        unwanted = await still_unknown(transaction, knowing, objects)
         faults.reached("gc.proved")
         if not dry_run:
             await asyncio.to_thread(storage.remove, [each.key for each in unwanted])

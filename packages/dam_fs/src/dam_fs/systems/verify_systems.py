@@ -27,7 +27,7 @@ from dam.core.systems import system
 from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam_fs.commands import Finding, FindingKind, PassBegun, PassEnded, PlacesVerified, VerifyCommand
-from dam_fs.flow import batched, chunks, spread, to_its_end
+from dam_fs.flow import batched, spread, to_its_end
 from dam_fs.hashing import Read, read_file, read_stream
 from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
@@ -46,7 +46,7 @@ from dam_fs.regular import NotRegularError
 from dam_fs.resources import FileOperationsResource
 from dam_fs.settings import FsSettings
 from dam_fs.storage import Storage, StoredObject
-from dam_fs.unknown import still_unknown, unknown_objects
+from dam_fs.unknown import Knowing, unknown_objects
 
 BATCH = 256
 BATCH_BYTES = 1 << 30
@@ -514,13 +514,11 @@ class Verification:
         def is_of_subset(found: StoredObject) -> bool:
             return first <= found.key and (not after or found.key < after)
 
-        async with aclosing(unknown_objects(self._world, self._storage, is_of_subset)) as unknown:
+        knowing = await Knowing.of(self._world)
+        async with aclosing(unknown_objects(self._world, self._storage, knowing, is_of_subset)) as unknown:
             async for candidates in unknown:
-                for part in chunks(candidates, BATCH):
-                    async with self._world.transaction() as transaction:
-                        unwanted = await still_unknown(transaction, part)
-                    for each in unwanted:
-                        yield Finding(FindingKind.UNKNOWN, each.key, is_damage=False, found=each.length)
+                for each in candidates:
+                    yield Finding(FindingKind.UNKNOWN, each.key, is_damage=False, found=each.length)
                 if self._is_over():
                     return
 
