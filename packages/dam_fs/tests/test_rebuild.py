@@ -81,6 +81,19 @@ async def test_everything_that_was_added_is_there_again(open_world: OpenWorld, t
     }
 
 
+async def test_an_object_that_is_far_longer_than_its_receipts_say_is_not_read(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    one = await open_world("one", store="store")
+    await add(one, file_of(tmp_path, b"text"))
+    path = one.get_resource(FileOperationsResource).local_path(hashlib.sha256(b"text").hexdigest()) or ""
+    await one.close()
+    os.chmod(path, 0o600)
+    os.truncate(path, 1 << 42)
+    (told,) = await run(await open_world("two", store="store"), RebuildCommand())
+    assert (told.status, told.size_bytes, told.reason) == (OutcomeStatus.ADDED, 4, "its object is damaged")
+
+
 async def test_what_is_damaged_is_known_and_said_to_be(open_world: OpenWorld, tmp_path: Path) -> None:
     one = await open_world("one", store="store")
     await add(one, file_of(tmp_path, b"text"))

@@ -22,6 +22,8 @@ from dam_fs.commands import (
     PassBegun,
     PassEnded,
     PlacesVerified,
+    RepairCommand,
+    RepairOutcome,
     VerifyCommand,
 )
 from dam_fs.exceptions import StoreMissingError
@@ -169,6 +171,24 @@ async def test_every_kind_of_damage_to_an_object_is_found_and_named(world: World
         "gone": "damaged",
     }
     assert all(event.is_damage for event in events if isinstance(event, Finding))
+
+
+async def test_an_object_that_is_far_too_long_is_not_read(open_world: OpenWorld, tree: Path) -> None:
+    world = await open_world(register=lambda world: world.register_component(SmallComponent))
+    await create_tables(world, SmallComponent)
+    ((_, entity_id),) = await add(world, *write(tree, a=b"one"))
+    key = await world.get_resource(FileOperationsResource).put(world, b"small")
+    async with world.transaction() as transaction:
+        transaction.add(entity_id, SmallComponent(content_identifier=key, size_bytes=5, mime_type="text/plain"))
+    for data in (b"one", b"small"):
+        object_of(world, data).chmod(0o600)
+        os.truncate(object_of(world, data), 1 << 42)
+    events = await verify(world)
+    assert findings(events) == sorted([("wrong-length", key_of(b"one")), ("wrong-length", key)])
+    assert {each.found for each in events if isinstance(each, Finding)} == {1 << 42}
+    assert sum(each.size_bytes for each in events if isinstance(each, PlacesVerified)) == 0
+    told = [event async for event in world.dispatch_command(RepairCommand([]))]
+    assert [event.status.value for event in told if isinstance(event, RepairOutcome)] == ["beyond-repair", "dropped"]
 
 
 async def test_objects_that_took_each_others_place_are_both_damaged(world: World, tree: Path) -> None:

@@ -11,15 +11,23 @@ from dam_fs.regular import FLAGS, require_regular
 from dam_fs.scan import mtime_of
 
 CHUNK = 4 << 20
+LEEWAY = (
+    64 << 20
+)  # bytes by which an object may be longer than is recorded, and is read: the record may be what is wrong
 _NEVER = threading.Event()
 
 
 class Read(NamedTuple):
-    """What was read: how many bytes, and their SHA-256 in hexadecimal."""
+    """What was read: how many bytes, and their SHA-256 in hexadecimal, which is empty where they were not worth reading."""
 
     size: int
     digest: str
     mtime_ns: int = 0  # of a file
+
+    @property
+    def hashed(self) -> int:
+        """Bytes that were looked at."""
+        return self.size if self.digest else 0
 
 
 def read_stream(
@@ -43,6 +51,22 @@ def read_stream(
         if stop.is_set():
             raise StoppedError
     return Read(size, sha256.hexdigest())
+
+
+def read_object(
+    stream: BinaryIO,
+    expected: int | None,
+    *,
+    write: Callable[[bytes], None] = lambda _: None,
+    stop: threading.Event = _NEVER,
+) -> Read:
+    """Hashes a store's object to the end that it has now. One that is far longer than expected is not read, for a file without
+    bytes on the disk can be longer than anybody lives. Raises what ``read_stream`` does."""
+    length = stream.seek(0, os.SEEK_END)
+    if expected is not None and length > expected + LEEWAY:
+        return Read(length, "")
+    stream.seek(0)
+    return read_stream(stream, expected=expected, most=length, write=write, stop=stop)
 
 
 def read_file(

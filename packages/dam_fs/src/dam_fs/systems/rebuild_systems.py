@@ -18,7 +18,7 @@ from dam.core.world import World
 from dam.models.markers import NeedsMetadataExtractionComponent
 from dam_fs.commands import AssetOutcome, OutcomeStatus, RebuildCommand
 from dam_fs.flow import chunks
-from dam_fs.hashing import read_stream
+from dam_fs.hashing import read_object
 from dam_fs.mime import HEAD_BYTES, media_type
 from dam_fs.models import (
     ContentHashMd5Component,
@@ -170,9 +170,10 @@ def _recovered(storage: Storage, found: StoredObject, receipts: list[Receipt]) -
         md5.update(part)
         head.extend(part[: HEAD_BYTES - len(head)])
 
+    expected = max((each.size for each in receipts if each.size is not None), default=None)
     try:
         with storage.open(found.key) as stream:
-            size, digest, _ = read_stream(stream, write=look)
+            size, digest, _ = read_object(stream, expected, write=look)
     except OSError as e:
         return f"it cannot be read: {e.strerror or e}"
     if digest == found.key:
@@ -180,10 +181,14 @@ def _recovered(storage: Storage, found: StoredObject, receipts: list[Receipt]) -
         return Recovered(found.key, md5.hexdigest(), size, media_type(bytes(head), size, name), receipts)
     said = next((each for each in receipts if each.md5 and each.size is not None and each.media_type), None)
     if said is None:
-        return f"it is damaged: it hashes to {digest}, and no receipt says what it was"
+        return f"it is damaged: {_fault(size, digest)}, and no receipt says what it was"
     return Recovered(
         found.key, said.md5 or "", said.size or 0, said.media_type or "", receipts, condition=LocationCondition.DAMAGED
     )
+
+
+def _fault(size: int, digest: str) -> str:
+    return f"it hashes to {digest}" if digest else f"it has {size} bytes, far more than any receipt says"
 
 
 def _lost(storage: Storage, index: ReceiptIndex, keys: Sequence[str]) -> list[AssetOutcome]:

@@ -20,7 +20,7 @@ from dam.core.world import World
 from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
 from dam_fs.exceptions import NotAFileError
 from dam_fs.flow import chunks, to_its_end
-from dam_fs.hashing import Read, read_file, read_stream
+from dam_fs.hashing import Read, read_file, read_object
 from dam_fs.intake import ChangedWhileReadError
 from dam_fs.models import (
     DamagedDerived,
@@ -86,6 +86,7 @@ class Repair:
         self._cmd = cmd
         self._world = world
         self._storage = storage
+        self._derived = [cls for cls in world.components if issubclass(cls, DerivedObjectComponent)]
 
     async def told(self) -> AsyncGenerator[RepairOutcome, None]:
         for pages, mend in (
@@ -182,7 +183,7 @@ class Repair:
         outcomes = []
         try:
             for each in damaged:
-                if await asyncio.to_thread(self._is_whole, each.key):
+                if await asyncio.to_thread(self._is_whole, each):
                     whole.append(each)
                     outcomes.append(each.outcome(RepairStatus.WHOLE))
                 elif found := await asyncio.to_thread(self._copy, each):
@@ -200,10 +201,10 @@ class Repair:
                     new.staged.abandon()
         return outcomes
 
-    def _is_whole(self, key: str) -> bool:
+    def _is_whole(self, damaged: Damaged) -> bool:
         try:
-            with self._storage.open(key) as stream:
-                return read_stream(stream).digest == key
+            with self._storage.open(damaged.key) as stream:
+                return read_object(stream, damaged.size).digest == damaged.key
         except OSError:
             return False
 
@@ -243,17 +244,27 @@ class Repair:
             if not keys:
                 return
             last = keys[-1]
-            yield [Damaged(key) for key in keys]
+            sizes = await self._derived_sizes(keys)
+            yield [Damaged(key, size=sizes.get(key)) for key in keys]
+
+    async def _derived_sizes(self, keys: Sequence[str]) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        async with self._world.reading() as session:
+            for cls in self._derived:
+                for part in parts(keys):
+                    query = select(cls.content_identifier, cls.size_bytes).where(cls.content_identifier.in_(part))
+                    for key, size in await session.execute(query):
+                        sizes[key] = max(size, sizes.get(key, 0))
+        return sizes
 
     async def _mend_derived(self, damaged: Sequence[Damaged]) -> list[RepairOutcome]:
         """They can be made again: rows about what is still damaged go, and their objects are nobody's then."""
-        whole = {each.key for each in damaged if await asyncio.to_thread(self._is_whole, each.key)}
+        whole = {each.key for each in damaged if await asyncio.to_thread(self._is_whole, each)}
         if not self._cmd.dry_run:
             gone = sorted({each.key for each in damaged} - whole)
-            classes = [cls for cls in self._world.components if issubclass(cls, DerivedObjectComponent)]
 
             async def forget(transaction: WorldTransaction) -> None:
-                for cls in classes:
+                for cls in self._derived:
                     owners = await transaction.session.scalars(
                         select(cls.entity_id).where(cls.content_identifier.in_(gone))
                     )

@@ -28,7 +28,7 @@ from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
 from dam_fs.commands import Finding, FindingKind, PassBegun, PassEnded, PlacesVerified, VerifyCommand
 from dam_fs.flow import batched, spread, to_its_end
-from dam_fs.hashing import Read, read_file, read_stream
+from dam_fs.hashing import Read, read_file, read_object
 from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
     ContentHashSha256Component,
@@ -85,6 +85,11 @@ class Place:
     @property
     def path(self) -> str:
         return self.rows[0].place
+
+    @property
+    def size(self) -> int | None:
+        """The largest that is recorded of it."""
+        return max((row.size for row in self.rows if row.size is not None), default=None)
 
     @property
     def is_object(self) -> bool:
@@ -262,7 +267,7 @@ class Verification:
 
     async def _locations(self) -> AsyncGenerator[Told, None]:
         looked = spread(self._places(), self._look, self._width + 2)
-        batches = batched(looked, BATCH, lambda seen: seen.read.size if seen.read else 0, BATCH_BYTES)
+        batches = batched(looked, BATCH, lambda seen: seen.read.hashed if seen.read else 0, BATCH_BYTES)
         async with aclosing(batches):
             async for batch in batches:
                 for event in await to_its_end(self._record(batch)):
@@ -360,7 +365,7 @@ class Verification:
         try:
             if place.is_object:
                 with self._storage.open(place.path) as stream:
-                    return Seen(place, State.READ, read_stream(stream, expected=place.rows[0].size, stop=self._stop))
+                    return Seen(place, State.READ, read_object(stream, place.size, stop=self._stop))
             return Seen(place, State.READ, read_file(place.path, stop=self._stop))
         except StoppedError:
             return Seen(place, State.LEFT)
@@ -390,7 +395,7 @@ class Verification:
                 told += self._findings(seen)
         recorded = [seen for seen in judged if seen.place.key not in outdated]
         objects = sum(seen.place.is_object for seen in recorded)
-        size = sum(seen.read.size for seen in recorded if seen.read)
+        size = sum(seen.read.hashed for seen in recorded if seen.read)
         rows = sum(len(seen.place.rows) for seen in batch)
         return [*told, PlacesVerified(objects, len(recorded) - objects, size, rows)]
 
@@ -475,7 +480,7 @@ class Verification:
         unjudged = [seen for seen in looked if not seen.is_judged]
         await self._world.write(lambda transaction: self._write_derived(transaction, whole, wrong, done))
         told: list[Told] = [_finding(seen, seen.place.rows[0], derived=True) for seen in (*wrong, *unjudged)]
-        size = sum(seen.read.size for seen in looked if seen.read)
+        size = sum(seen.read.hashed for seen in looked if seen.read)
         return [*told, PlacesVerified(len(whole) + len(wrong), 0, size)]
 
     async def _write_derived(
