@@ -1,5 +1,6 @@
 """The trash, and deleting for good."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,6 +75,30 @@ async def test_what_is_in_the_trash_is_not_listed_and_nothing_of_it_is_lost(worl
     assert await dispose(world, TrashCommand([two])) == [(two, KNOWN)]
     assert await dispose(world, UntrashCommand([one, two])) == [(one, KNOWN), (two, RESTORED)]
     assert await shown(world) == [one, two]
+
+
+@pytest.mark.parametrize("command", [TrashCommand, DeleteCommand])
+async def test_what_somebody_else_deletes_meanwhile_fails_alone(
+    world: World, make_world: MakeWorld, command: Any
+) -> None:
+    one, two = await make(world, 2)
+    other = await make_world(components=[Shelf, Beside], name="other", database_url=world.config.database_url)
+    deleted, asked = asyncio.Event(), asyncio.Event()
+
+    async def deleting() -> None:
+        async with other.transaction() as transaction:
+            await transaction.delete_entities([one])
+            deleted.set()
+            await asked.wait()
+            for _ in range(20):  # the command may come as far as it can
+                await count(other, Entity.__table__)
+
+    task = asyncio.create_task(deleting())
+    await deleted.wait()
+    asked.set()
+    told = await dispose(world, command([one, two]))
+    await task
+    assert told == [(one, FAILED), (two, TRASHED if command is TrashCommand else DELETED)]
 
 
 async def test_when_it_came_into_the_trash_stays_as_it_is(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 
+from dam.commands.disposal_commands import DeleteCommand
 from dam_fs.commands import (
     AddAssetsCommand,
     AssetOutcome,
@@ -204,6 +205,33 @@ async def test_a_lost_reference_whose_bytes_are_in_the_store_stays_lost(world: W
     assert path.read_bytes() == b"the user's own new words"
     path.write_bytes(b"one")
     assert await repair(world) == [("whole", str(path), None)]
+    assert await conditions(world) == {"ok"}
+
+
+async def test_a_reference_whose_asset_is_deleted_while_it_is_read_is_left_out(
+    open_world: OpenWorld, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, other = await open_world(), await open_world()
+    paths = [write(tree, "a", b"one"), write(tree, "b", b"two")]
+    first, _ = await add(world, *paths, copy=False)
+    for path in paths:
+        path.rename(f"{path}.away")
+    assert len(await verify(world)) == 2
+    for path in paths:
+        Path(f"{path}.away").rename(path)
+    reading, loop = repair_systems.read_file, asyncio.get_running_loop()
+
+    async def delete() -> None:
+        async for _ in other.dispatch_command(DeleteCommand([first])):
+            pass
+
+    def meanwhile(path: str, **options: Any) -> Any:
+        if path == str(paths[0]):
+            asyncio.run_coroutine_threadsafe(delete(), loop).result()
+        return reading(path, **options)
+
+    monkeypatch.setattr(repair_systems, "read_file", meanwhile)
+    assert await repair(world) == [("whole", str(paths[1]), None)]
     assert await conditions(world) == {"ok"}
 
 

@@ -151,11 +151,12 @@ async def _rows(transaction: WorldTransaction, cls: type[Component], ids: Sequen
 
 
 async def _on_existing(world: World, part: Sequence[int], work: Work) -> list[EntityDisposed]:
-    """``work`` for those that there are; what there is not fails."""
+    """``work`` for those that there are, and that nobody else deletes before it is done; what there is not fails."""
 
     async def write(transaction: WorldTransaction) -> list[EntityDisposed]:
         known = [i for i in part if is_storable(i)]
-        there = set(await transaction.session.scalars(select(Entity.id).where(Entity.id.in_(known))))
+        query = select(Entity.id).where(Entity.id.in_(known)).order_by(Entity.id).with_for_update()
+        there = set(await transaction.session.scalars(query))
         missing = [
             EntityDisposed(i, DisposalStatus.FAILED, f"there is no entity {i} in world {world.name!r}")
             for i in part

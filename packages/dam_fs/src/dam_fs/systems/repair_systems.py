@@ -17,6 +17,7 @@ from dam.core.system_params import Resource
 from dam.core.systems import system
 from dam.core.transaction import WorldTransaction, parts
 from dam.core.world import World
+from dam.models.entity import Entity
 from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
 from dam_fs.exceptions import NotAFileError
 from dam_fs.flow import chunks, to_its_end
@@ -306,18 +307,28 @@ class Repair:
     async def _judge_references(self, lost: Sequence[Any]) -> list[RepairOutcome]:
         """What its path holds is the user's, and stays. Where that is the right content again, the reference is whole again."""
         found = [(location, stored, await asyncio.to_thread(_held, location)) for location, stored in lost]
-        if whole := [(location, read) for location, _, read in found if read is not None]:
+        gone: set[int] = set()
+        whole = [(location, read) for location, _, read in found if read is not None]
+        if whole and not self._cmd.dry_run:
+            gone = await self._world.write(lambda transaction: _record_references(transaction, whole))
+        return [_of_reference(*each) for each in found if each[0].id not in gone]
 
-            async def write(transaction: WorldTransaction) -> None:
-                ids = [location.id for location, _ in whole]
-                await transaction.update_components(Location, Location.id.in_(ids), condition=LocationCondition.OK)
-                for location, read in whole:
-                    source = OriginalSourceInfoComponent.of(location.physical_path_or_key, read.size, read.mtime_ns)
-                    transaction.add(location.entity_id, source)
 
-            if not self._cmd.dry_run:
-                await self._world.write(write)
-        return [_of_reference(*each) for each in found]
+async def _record_references(
+    transaction: WorldTransaction, whole: Sequence[tuple[FileLocationComponent, Read]]
+) -> set[int]:
+    """Returns those whose rows somebody has removed while their files were read: nothing is recorded of them."""
+    session, owners = transaction.session, {location.entity_id for location, _ in whole}
+    entities = select(Entity.id).where(Entity.id.in_(owners)).order_by(Entity.id)
+    await session.execute(entities.with_for_update(read=True, key_share=True))  # who deletes them has, or waits
+    ids = {location.id for location, _ in whole}
+    there = set(await session.scalars(select(Location.id).where(Location.id.in_(ids), Location.entity_id.in_(owners))))
+    await transaction.update_components(Location, Location.id.in_(there), condition=LocationCondition.OK)
+    for location, read in whole:
+        if location.id in there:
+            source = OriginalSourceInfoComponent.of(location.physical_path_or_key, read.size, read.mtime_ns)
+            transaction.add(location.entity_id, source)
+    return ids - there
 
 
 def _of_reference(location: FileLocationComponent, stored: bool, read: Read | None) -> RepairOutcome:
