@@ -21,7 +21,7 @@ from dam_fs.systems import gc_systems
 from dam_test_utils.fixtures import create_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from dam.core.transaction import WorldTransaction
     from dam.core.world import World
@@ -178,6 +178,29 @@ async def test_all_locations_are_looked_through_once_however_many_batches_there_
     assert len(looks) > 5, "the proof itself is among them"
     assert len([step for step in plans if step == "SCAN dam_fs_file_location"]) == 1
     assert len([statement for statement, _ in ran if "FROM sqlite_master" in statement]) <= 2, "tables are listed once"
+
+
+async def test_receipts_are_read_once_however_many_objects_are_listed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unknown, "AT_ONCE", 3)
+    ids = await add(world, write(tmp_path / "tree", "a", b"one"))
+    async with world.engine.begin() as connection:
+        table: Any = ContentHashSha256Component.__table__
+        await connection.execute(delete(table).where(table.c.entity_id.in_(ids)))
+        table = FileLocationComponent.__table__
+        await connection.execute(delete(table).where(table.c.entity_id.in_(ids)))
+    await put(world, *(f"stray {i}".encode() for i in range(20)))
+    reading, read = LocalStorage.receipts, []
+
+    def counting(self: LocalStorage) -> Iterator[bytes]:
+        read.append(self.root)
+        return reading(self)
+
+    monkeypatch.setattr(LocalStorage, "receipts", counting)
+    spared = [event async for event in world.dispatch_command(GcCommand(0)) if isinstance(event, Removed)]
+    assert [event.place for event in spared if event.is_spared] == [key_of(b"one")]
+    assert (len(spared), len(read)) == (21, 1)
 
 
 @pytest.mark.parametrize("astray", ["no hash", "another hash", "another place"])

@@ -11,13 +11,14 @@ from dam.core.systems import system
 from dam.core.world import World
 from dam_fs.commands import GcCommand, Removed
 from dam_fs.exceptions import StorageError
-from dam_fs.flow import chunks, to_its_end
+from dam_fs.flow import batched, chunks, to_its_end
 from dam_fs.receipts import named_in
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import LeavesTemporaries, Storage, StoredObject
 from dam_fs.systems.disposal_systems import Deletions
 from dam_fs.unknown import Knowing, still_unknown, unknown_objects
 
+TOGETHER = 1 << 18  # unknown objects that are looked for in the receipts at once, for each look reads all of them
 BATCH = 256  # objects that are removed while others wait to add theirs
 
 
@@ -34,8 +35,11 @@ async def collect(
         return found.modified <= before
 
     knowing = await Knowing.of(world)
-    async with aclosing(unknown_objects(world, storage, knowing, is_old)) as unknown:
-        async for candidates in unknown:
+    unknown = _until_stopped(unknown_objects(world, storage, knowing, is_old), cmd.stop)
+    async with aclosing(batched(unknown, TOGETHER, lambda _: 0, 1)) as batches:
+        async for candidates in batches:
+            if cmd.stop.is_set():
+                return
             spared = await asyncio.to_thread(_named, storage, candidates) if candidates and not cmd.named else set()
             for each in candidates:
                 if each.key in spared:
@@ -59,6 +63,16 @@ async def _finish(deletions: Deletions, world: World) -> StorageError | None:
     except StorageError as e:
         return e
     return None
+
+
+async def _until_stopped(
+    parts: AsyncGenerator[list[StoredObject], None], stop: asyncio.Event
+) -> AsyncGenerator[list[StoredObject], None]:
+    async with aclosing(parts):
+        async for part in parts:
+            yield part
+            if stop.is_set():
+                return
 
 
 def _named(storage: Storage, objects: Sequence[StoredObject]) -> set[str]:
