@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from dam_fs.commands import (
     VerifyCommand,
 )
 from dam_fs.exceptions import NotAFileError
-from dam_fs.models import DamagedDerived, DerivedObjectComponent, FileLocationComponent
+from dam_fs.models import DamagedDerived, DerivedObjectComponent, FileLocationComponent, FilePropertiesComponent
 from dam_fs.resources import FileOperationsResource
 from dam_fs.systems import repair_systems
 from dam_test_utils.fixtures import create_tables
@@ -167,9 +168,10 @@ async def test_a_file_that_changes_after_it_was_found_is_not_taken(
     copy = write(tree / "backup", "copy", b"one")
     searching = repair_systems.Repair._search
 
-    def then_change(self: Any, damaged: Any) -> None:
-        searching(self, damaged)
+    def then_change(self: Any, wanted: Any) -> Any:
+        found = searching(self, wanted)
         copy.write_bytes(b"1ne")
+        return found
 
     monkeypatch.setattr(repair_systems.Repair, "_search", then_change)
     assert await repair(world, tree / "backup") == [("beyond-repair", key_of(b"one"), None)]
@@ -276,6 +278,47 @@ async def test_repair_that_was_stopped_is_continued(world: World, tree: Path, mo
     assert len(first) == 2
     assert len(await repair(world, tree)) == 8
     assert await verify(world) == []
+
+
+async def test_folders_are_searched_once_however_much_is_damaged(
+    world: World, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair_systems, "PAGE", 3)
+    contents = [f"content {i}".encode() for i in range(10)]
+    await add(world, *(write(tree, f"f{i}", data) for i, data in enumerate(contents)))
+    for data in contents:
+        spoil(object_of(world, data), None)
+    await verify(world)
+    reading, read = repair_systems.read_file, Counter[str]()
+
+    def counting(path: str, **options: Any) -> Any:
+        read[path] += 1
+        return reading(path, **options)
+
+    monkeypatch.setattr(repair_systems, "read_file", counting)
+    assert [status for status, _, _ in await repair(world, tree)] == ["mended"] * 10
+    assert set(read.values()) == {2}, "once to know what it is, and once while it is copied"
+
+
+async def test_a_search_that_is_stopped_leaves_the_file_that_it_reads(
+    world: World, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entity_id,) = await add(world, write(tree, "a", b"one"))
+    async with world.transaction() as transaction:
+        await transaction.remove_components(FilePropertiesComponent, [entity_id])  # files of any length may be it
+    spoil(object_of(world, b"one"), None)
+    await verify(world)
+    write(tree / "backup", "endless", b"")
+    os.truncate(tree / "backup" / "endless", 1 << 42)
+    command = RepairCommand([str(tree / "backup")], stop=asyncio.Event())
+    reading, loop = repair_systems.read_file, asyncio.get_running_loop()
+
+    def stopped(path: str, **options: Any) -> Any:
+        loop.call_soon_threadsafe(command.stop.set)
+        return reading(path, **options)
+
+    monkeypatch.setattr(repair_systems, "read_file", stopped)
+    assert [event async for event in world.dispatch_command(command) if isinstance(event, RepairOutcome)] == []
 
 
 async def test_a_source_that_is_no_folder_is_a_mistake(world: World, tree: Path) -> None:

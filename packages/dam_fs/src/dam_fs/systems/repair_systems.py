@@ -3,7 +3,8 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import threading
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
 from dam_fs.exceptions import NotAFileError
 from dam_fs.flow import chunks, to_its_end
 from dam_fs.hashing import Read, read_file, read_object
-from dam_fs.intake import ChangedWhileReadError
+from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
     DamagedDerived,
     DerivedObjectComponent,
@@ -35,7 +36,7 @@ from dam_fs.models import (
 from dam_fs.resources import FileOperationsResource
 from dam_fs.storage import Staged, Storage, own_paths
 
-PAGE = 4096  # damaged objects that one walk through the user's folders looks for
+PAGE = 4096  # damaged objects that are looked up at once
 TOGETHER = 1 << 28  # bytes that are written before they are published and recorded
 BATCH = 64
 
@@ -87,34 +88,54 @@ class Repair:
         self._cmd = cmd
         self._world = world
         self._storage = storage
+        self._stop = threading.Event()  # the search leaves what it is reading
         self._derived = [cls for cls in world.components if issubclass(cls, DerivedObjectComponent)]
 
     async def told(self) -> AsyncGenerator[RepairOutcome, None]:
-        for pages, mend in (
-            (self._damaged_objects(), self._mend_objects),
-            (self._damaged_derived(), self._mend_derived),
-            (self._lost_references(), self._judge_references),
-        ):
-            async with aclosing(pages):
-                async for page in pages:
-                    for part in chunks(page, BATCH):
-                        if self._cmd.stop.is_set():
-                            return
-                        for outcome in await to_its_end(mend(part)):
-                            yield outcome
+        stopping = asyncio.create_task(self._pass_on_stop())
+        try:
+            for pages, mend in (
+                (self._damaged_objects(), self._mend_objects),
+                (self._damaged_derived(), self._mend_derived),
+                (self._lost_references(), self._judge_references),
+            ):
+                async with aclosing(pages):
+                    async for page in pages:
+                        for part in chunks(page, BATCH):
+                            if self._cmd.stop.is_set():
+                                return
+                            for outcome in await to_its_end(mend(part)):
+                                yield outcome
+        finally:
+            stopping.cancel()
+            self._stop.set()
+
+    async def _pass_on_stop(self) -> None:
+        await self._cmd.stop.wait()
+        self._stop.set()
 
     # -- objects of assets
 
     async def _damaged_objects(self) -> AsyncGenerator[list[Damaged], None]:
-        last = 0
+        copies, last = await self._copies(), 0
         while rows := await self._damaged_rows(last):
             last = rows[-1].id
             found: dict[str, Damaged] = {}
             for row in rows:
                 found.setdefault(row.key, Damaged(row.key, row.entity_id, row.name, row.size))
             await self._name_references(list(found.values()))
-            await asyncio.to_thread(self._search, list(found.values()))
+            for each in found.values():
+                each.candidates += copies.get(each.key, ())
             yield list(found.values())
+
+    async def _copies(self) -> dict[str, list[str]]:
+        """Files of the user's folders by the damaged objects that they hold, found in one walk for all of them."""
+        sizes: dict[str, int | None] = {}
+        last = 0
+        while self._cmd.folders and (rows := await self._damaged_rows(last)):
+            last = rows[-1].id
+            sizes.update((row.key, row.size) for row in rows)
+        return await asyncio.to_thread(self._search, sizes) if sizes else {}
 
     async def _damaged_rows(self, last: int) -> Sequence[Any]:
         """Of each object its first name: with another one it would come again."""
@@ -157,20 +178,21 @@ class Repair:
                 for entity_id, path in await session.execute(query):
                     by_entity[entity_id].candidates.append(path)
 
-    def _search(self, damaged: Sequence[Damaged]) -> None:
-        """Files of the user's folders that hash to what is wanted. Only those of a wanted length are read, unless some length is
-        not known."""
-        by_key = {each.key: each for each in damaged}
-        sizes = {each.size for each in damaged}
+    def _search(self, wanted: Mapping[str, int | None]) -> dict[str, list[str]]:
+        """Of each key the files that hash to it. Only those of a wanted length are read, unless some length is not known."""
+        found: dict[str, list[str]] = {}
+        sizes = set(wanted.values())
         own = {os.path.realpath(path) for path in own_paths(self._storage)}
         for path in _files_below(self._cmd.folders, own):
-            if self._cmd.stop.is_set():
-                return
-            with suppress(OSError, ChangedWhileReadError):
+            if self._stop.is_set():
+                break
+            with suppress(OSError, ChangedWhileReadError, StoppedError):
                 if None not in sizes and os.stat(path).st_size not in sizes:
                     continue
-                if wanted := by_key.get(read_file(path).digest):
-                    wanted.candidates.append(path)
+                digest = read_file(path, stop=self._stop).digest
+                if digest in wanted:
+                    found.setdefault(digest, []).append(path)
+        return found
 
     async def _mend_objects(self, damaged: Sequence[Damaged]) -> list[RepairOutcome]:
         outcomes = []
