@@ -174,7 +174,7 @@ async def test_all_locations_are_looked_through_once_however_many_batches_there_
     async with world.engine.connect() as connection:
         for statement, parameters in looks:
             explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plans += [row[3] for row in explained]
+            plans += [row.detail for row in explained]
     assert len(looks) > 5, "the proof itself is among them"
     assert len([step for step in plans if step == "SCAN dam_fs_file_location"]) == 1
     assert len([statement for statement, _ in ran if "FROM sqlite_master" in statement]) <= 2, "tables are listed once"

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from dam.commands.disposal_commands import DeleteCommand
+from dam_fs import hashing
 from dam_fs.commands import (
     AddAssetsCommand,
     AssetOutcome,
@@ -221,7 +222,7 @@ async def test_a_reference_whose_asset_is_deleted_while_it_is_read_is_left_out(
     assert len(await verify(world)) == 2
     for path in paths:
         Path(f"{path}.away").rename(path)
-    reading, loop = repair_systems.read_file, asyncio.get_running_loop()
+    reading, loop = hashing.read_file, asyncio.get_running_loop()
 
     async def delete() -> None:
         async for _ in other.dispatch_command(DeleteCommand([first])):
@@ -289,7 +290,7 @@ async def test_folders_are_searched_once_however_much_is_damaged(
     for data in contents:
         spoil(object_of(world, data), None)
     await verify(world)
-    reading, read = repair_systems.read_file, Counter[str]()
+    reading, read = hashing.read_file, Counter[str]()
 
     def counting(path: str, **options: Any) -> Any:
         read[path] += 1
@@ -311,7 +312,7 @@ async def test_a_search_that_is_stopped_leaves_the_file_that_it_reads(
     write(tree / "backup", "endless", b"")
     os.truncate(tree / "backup" / "endless", 1 << 42)
     command = RepairCommand([str(tree / "backup")], stop=asyncio.Event())
-    reading, loop = repair_systems.read_file, asyncio.get_running_loop()
+    reading, loop = hashing.read_file, asyncio.get_running_loop()
 
     def stopped(path: str, **options: Any) -> Any:
         loop.call_soon_threadsafe(command.stop.set)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, String, cast, column, func, inspect, or_, select, table, union_all
+from sqlalchemy import ColumnElement, Connection, String, cast, column, func, inspect, or_, select, table, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dam.core.transaction import WorldTransaction, parts
@@ -63,6 +63,8 @@ async def known_keys(session: AsyncSession, knowing: Knowing, keys: Collection[s
 
 async def _astray(session: AsyncSession) -> set[str]:
     identifier, key = Location.content_identifier, Location.physical_path_or_key
+    digits: ColumnElement[str]
+    place: ColumnElement[str]
     if session.get_bind().dialect.name == "postgresql":
         digits, place = func.encode(Sha256.hash_value, "hex"), func.encode(key, "escape")
     else:
