@@ -10,7 +10,7 @@ from dam.core import faults
 from dam.core.transaction import WorldTransaction
 from dam.core.world import World
 from dam_fs.exceptions import StorageError
-from dam_fs.models import ContentHashSha256Component, PendingRelease, StorageType
+from dam_fs.models import ContentHashSha256Component, FileLocationComponent, PendingRelease, StorageType
 from dam_fs.receipts import Receipt, is_digest, lines_of
 from dam_fs.resources import STORE_LOCK, FileOperationsResource
 from dam_fs.storage import Storage
@@ -70,11 +70,14 @@ class Deletions:
         files = world.get_resource(FileOperationsResource)
         await files.look_again(world)
         storage = await files.storage(world, create=False)
-        self._knowing = self._knowing or await Knowing.of(world)
         keys = sorted({each.content for each in leaving if each.path is None})
+        if self._knowing is None or self._knowing.astray.intersection(keys):
+            self._knowing = await Knowing.of(world)
         async with world.transaction() as transaction:
             await transaction.lock(STORE_LOCK)
-            is_there = await asyncio.to_thread(storage.read_id) is not None  # or it is a world of references copied here
+            is_there = (
+                await asyncio.to_thread(storage.read_id) is not None
+            )  # or it is a world of references copied here
             if is_there:
                 needed = await known_keys(transaction.session, self._knowing, keys)
                 faults.reached("deletion.proved")
@@ -86,14 +89,22 @@ class Deletions:
 
 
 async def _say_deleted(transaction: WorldTransaction, storage: Storage, leaving: Sequence[PendingRelease]) -> None:
-    """Of what has not been added again by now."""
-    sha256 = ContentHashSha256Component.hash_value
+    """Of what has not been added again by now: content to the store, or a reference at its path."""
+    sha256, location = ContentHashSha256Component, FileLocationComponent
     digests = sorted({bytes.fromhex(each.content) for each in leaving})
-    again = {digest.hex() for digest in await transaction.session.scalars(select(sha256).where(sha256.in_(digests)))}
+    query = (
+        select(sha256.hash_value, location.storage_type, location.physical_path_or_key)
+        .join(location, location.entity_id == sha256.entity_id)
+        .where(sha256.hash_value.in_(digests))
+    )
+    again = {
+        (digest.hex(), path if kind == StorageType.REFERENCE else None)
+        for digest, kind, path in await transaction.session.execute(query)
+    }
     gone = [
         Receipt(each.content, each.name, path=each.path, deleted=True)
         for each in leaving
-        if each.name is not None and each.content not in again
+        if each.name is not None and (each.content, each.path) not in again
     ]
     if gone:
         await asyncio.to_thread(storage.append_receipts, lines_of(gone))
