@@ -24,10 +24,12 @@ from dam_fs.commands import (
     PlacesVerified,
     RepairCommand,
     RepairOutcome,
+    RepairStatus,
     VerifyCommand,
 )
 from dam_fs.exceptions import StoreMissingError
 from dam_fs.models import (
+    ContentHashMd5Component,
     ContentHashSha256Component,
     DerivedObjectComponent,
     FileLocationComponent,
@@ -452,26 +454,42 @@ async def derive(world: World, entity_id: int, *contents: bytes) -> None:
 
 
 async def test_assets_without_the_rows_that_they_need_are_named(world: World, tree: Path) -> None:
-    paths = write(tree, no_place=b"1", no_hash=b"22", no_properties=b"333", wrong_size=b"4444", whole=b"55555")
+    contents = {"no_place": b"1", "no_hash": b"22", "no_properties": b"333", "wrong_size": b"4444", "whole": b"55555"}
+    paths = write(tree, **contents, no_md5=b"666666", odd_place=b"7777777")
     ids = dict(
         zip((path.name for path in paths), [entity_id for _, entity_id in await add(world, *paths)], strict=True)
     )
     location, sha256, properties = FileLocationComponent, ContentHashSha256Component, FilePropertiesComponent
+    lacking = (
+        (location, "no_place"),
+        (sha256, "no_hash"),
+        (properties, "no_properties"),
+        (ContentHashMd5Component, "no_md5"),
+    )
     async with world.engine.begin() as connection:
-        for component, name in ((location, "no_place"), (sha256, "no_hash"), (properties, "no_properties")):
+        for component, name in lacking:
             table: Any = component.__table__
             await connection.execute(delete(table).where(table.c.entity_id == ids[name]))
         table = properties.__table__
         await connection.execute(update(table).where(table.c.entity_id == ids["wrong_size"]).values(size_bytes=5))
+        table = location.__table__
+        await connection.execute(update(table).where(table.c.entity_id == ids["odd_place"]).values(storage_type="odd"))
     events = await verify(world)
     found = Counter((e.kind.value, e.entity_id) for e in events if isinstance(e, Finding) and e.is_damage)
     assert found == {
         ("incomplete", ids["no_place"]): 1,
         ("incomplete", ids["no_hash"]): 1,
         ("incomplete", ids["no_properties"]): 1,
+        ("incomplete", ids["no_md5"]): 1,
+        ("incomplete", ids["odd_place"]): 1,
         ("contradiction", ids["wrong_size"]): 1,
     }
-    assert [kind for kind, _ in findings(events)].count("unknown") == 1, "the object whose location is gone"
+    assert [kind for kind, _ in findings(events)].count("unknown") == 2, "the objects whose locations are gone"
+    beyond = [event async for event in world.dispatch_command(RepairCommand()) if isinstance(event, RepairOutcome)]
+    assert {(each.status, each.entity_id) for each in beyond} == {
+        (RepairStatus.BEYOND, ids[name]) for name in ("no_place", "no_hash", "no_properties", "no_md5", "odd_place")
+    }
+    assert all(each.reason for each in beyond)
 
 
 # -- passes

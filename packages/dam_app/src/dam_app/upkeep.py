@@ -77,8 +77,13 @@ class VerifyReport:
         return Exit.LIMIT if self._end.at_limit else Exit.SOME_FAILED if self._not_judged else Exit.DONE
 
     def _advise(self) -> None:
-        if self._damage:
+        rows = self._counts[FindingKind.INCOMPLETE] + self._counts[FindingKind.CONTRADICTION]
+        if self._damage > rows:
             self._output.note("'dam-cli repair' mends what has a copy somewhere")
+        if rows:
+            self._output.note(
+                "rows that are lacking or contradict each other are in an older backup of the database, perhaps"
+            )
         if self._counts[FindingKind.UNKNOWN]:
             self._output.note(
                 "unknown objects take room and do no harm; 'dam-cli gc' removes them, but for what was added as files: "
@@ -148,9 +153,10 @@ class RepairReport:
             "name": event.name,
             "size_bytes": event.size_bytes,
             **(path_fields(event.source, "source") if event.source else {"source": None}),
+            "reason": event.reason,
             **({"dry_run": True} if self._dry_run else {}),
         }
-        words = f"from {event.source}" if event.source else _MEANING.get(event.status, "")
+        words = f"from {event.source}" if event.source else event.reason or _MEANING.get(event.status, "")
         cells = [event.status.value, str(event.entity_id or ""), event.name or "", event.place, words]
         self._output.item(record, "\t".join(map(safe, cells)).rstrip())
 

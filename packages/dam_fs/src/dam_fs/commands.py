@@ -178,6 +178,7 @@ class RepairOutcome(BaseSystemEvent):
     name: str | None = None
     size_bytes: int = 0
     source: str | None = None
+    reason: str | None = None
 
 
 @dataclass

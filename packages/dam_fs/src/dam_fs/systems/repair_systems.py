@@ -23,6 +23,7 @@ from dam_fs.commands import RepairCommand, RepairOutcome, RepairStatus
 from dam_fs.exceptions import NotAFileError
 from dam_fs.flow import chunks, to_its_end
 from dam_fs.hashing import Read, read_file, read_object
+from dam_fs.incomplete import incomplete_assets
 from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
     DamagedDerived,
@@ -72,7 +73,8 @@ class Mended:
 async def repair(
     cmd: RepairCommand, world: World, files: Resource[FileOperationsResource]
 ) -> AsyncGenerator[RepairOutcome, None]:
-    """Objects of assets, derived objects, references; asks for no transaction, so that each batch commits by itself."""
+    """Objects of assets, derived objects, references, and assets that lack rows, which nothing mends. Asks for no transaction, so
+    that each batch commits by itself."""
     for folder in cmd.folders:
         if not os.path.isdir(folder):
             raise NotAFileError(f"--from {folder!r} is no folder; name the one that holds copies of the files")
@@ -106,6 +108,8 @@ class Repair:
                                 return
                             for outcome in await to_its_end(mend(part)):
                                 yield outcome
+            async for entity_id, reason in incomplete_assets(self._world, self._cmd.stop.is_set):
+                yield RepairOutcome(RepairStatus.BEYOND, "", entity_id, reason=reason)
         finally:
             stopping.cancel()
             self._stop.set()

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, exists, false, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, literal, or_, select, update
 
 from dam.core.databases import backend_of
 from dam.core.system_params import Resource
@@ -29,6 +29,7 @@ from dam.core.world import World
 from dam_fs.commands import Finding, FindingKind, PassBegun, PassEnded, PlacesVerified, VerifyCommand
 from dam_fs.flow import batched, spread, to_its_end
 from dam_fs.hashing import Read, read_file, read_object
+from dam_fs.incomplete import incomplete_assets
 from dam_fs.intake import ChangedWhileReadError, StoppedError
 from dam_fs.models import (
     ContentHashSha256Component,
@@ -528,33 +529,10 @@ class Verification:
                     return
 
     async def _incomplete(self) -> AsyncGenerator[Told, None]:
-        """Assets that lack rows: set against set, so that no asset is looked at by itself."""
         if self._cmd.sample is not None:
             return
-        sha256, properties = ContentHashSha256Component, FilePropertiesComponent
-        placed = or_(*(exists().where(place.entity_id == properties.entity_id) for place, _ in self._world.openers))
-        hashed = exists().where(sha256.entity_id == properties.entity_id)
-        described = exists().where(properties.entity_id == Location.entity_id)
-        lacking: list[tuple[str, Any, ColumnElement[bool]]] = [
-            ("it lies nowhere: it has no location", properties.entity_id, ~placed),
-            ("it has no SHA-256", properties.entity_id, ~hashed),
-            ("it has a location and no file properties", Location.entity_id, ~described),
-        ]
-        for reason, entity_id, condition in lacking:
-            async for found in self._entities(entity_id, condition):
-                yield Finding(FindingKind.INCOMPLETE, "", is_damage=True, entity_id=found, reason=reason)
-
-    async def _entities(self, entity_id: Any, condition: ColumnElement[bool]) -> AsyncGenerator[int, None]:
-        last = 0
-        while not self._is_over():
-            query = select(entity_id).where(entity_id > last, condition).distinct().order_by(entity_id).limit(PAGE)
-            async with self._world.reading() as session:
-                found = list(await session.scalars(query))
-            for each in found:
-                yield each
-            if len(found) < PAGE:
-                return
-            last = found[-1]
+        async for entity_id, reason in incomplete_assets(self._world, self._is_over):
+            yield Finding(FindingKind.INCOMPLETE, "", is_damage=True, entity_id=entity_id, reason=reason)
 
 
 async def _outdated(transaction: WorldTransaction, judged: Sequence[Seen]) -> set[tuple[str, str]]:
