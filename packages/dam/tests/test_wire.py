@@ -8,6 +8,7 @@ import enum
 import math
 import sys
 from collections import OrderedDict, defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dam.analysis import wire
-from dam.analysis.facts import load_facts
+from dam.analysis.facts import FLAGS, load_facts
 from dam.analysis.jobs import Failure
 from dam.analysis.wire import packed
 
@@ -388,5 +389,7 @@ def test_keys_that_all_have_the_same_hash_are_refused() -> None:
 
 
 def test_an_enum_is_not_asked_for_flags_without_end() -> None:
-    with pytest.raises(TypeError, match="is no member of Bits"):
+    """Some versions of Python remember each set of flags that was asked for, for ever."""
+    with suppress(TypeError):
         load_facts(raw(*([number, BITS] for number in range(10_000)), wire.LIST), HERE)
+    assert len(Bits._value2member_map_) <= FLAGS

@@ -211,6 +211,31 @@ async def test_a_lost_reference_whose_bytes_are_in_the_store_stays_lost(world: W
     assert await conditions(world) == {"ok"}
 
 
+async def test_a_reference_goes_to_where_the_file_is_now(world: World, tree: Path, tmp_path: Path) -> None:
+    moved, changed = write(tree, "moved", b"one"), write(tree, "changed", b"two")
+    lost, here = write(tree, "lost", b"three"), write(tree, "here", b"four")
+    (entity_id, *_) = await add(world, moved, changed, lost, here, copy=False)
+    now = tmp_path / "now"
+    now.mkdir()
+    os.rename(moved, now / "elsewhere")
+    changed.write_bytes(b"other")
+    (now / "old").write_bytes(b"two")
+    lost.unlink()
+    await verify(world)
+    expected = [
+        ("beyond-repair", str(lost), None),
+        ("mended", str(changed), str(now / "old")),
+        ("mended", str(moved), str(now / "elsewhere")),
+    ]
+    assert sorted(await repair(world, now, dry_run=True)) == expected
+    assert sorted(await repair(world, now)) == expected
+    assert changed.read_bytes() == b"other"
+    async with world.contents.open_stream(entity_id) as stream:
+        assert stream is not None
+        assert stream.read() == b"one"
+    assert [finding.place for finding in await verify(world)] == [str(lost)]
+
+
 async def test_a_reference_whose_asset_is_deleted_while_it_is_read_is_left_out(
     open_world: OpenWorld, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

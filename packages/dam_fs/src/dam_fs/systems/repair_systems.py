@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, delete, exists, select
 from sqlalchemy.orm import aliased
@@ -83,6 +83,13 @@ async def repair(
             yield outcome
 
 
+class Held(NamedTuple):
+    """A file that has the content of a lost reference."""
+
+    path: str
+    read: Read
+
+
 class Repair:
     """One run of ``RepairCommand``."""
 
@@ -91,11 +98,13 @@ class Repair:
         self._world = world
         self._storage = storage
         self._stop = threading.Event()  # the search leaves what it is reading
+        self._found: dict[str, list[str]] = {}  # files of the user's folders, by their content
         self._derived = [cls for cls in world.components if issubclass(cls, DerivedObjectComponent)]
 
     async def told(self) -> AsyncGenerator[RepairOutcome, None]:
         stopping = asyncio.create_task(self._pass_on_stop())
         try:
+            self._found = await self._copies()
             for pages, mend in (
                 (self._damaged_objects(), self._mend_objects),
                 (self._damaged_derived(), self._mend_derived),
@@ -121,7 +130,7 @@ class Repair:
     # -- objects of assets
 
     async def _damaged_objects(self) -> AsyncGenerator[list[Damaged], None]:
-        copies, last = await self._copies(), 0
+        last = 0
         while rows := await self._damaged_rows(last):
             last = rows[-1].id
             found: dict[str, Damaged] = {}
@@ -129,17 +138,31 @@ class Repair:
                 found.setdefault(row.key, Damaged(row.key, row.entity_id, row.name, row.size))
             await self._name_references(list(found.values()))
             for each in found.values():
-                each.candidates += copies.get(each.key, ())
+                each.candidates += self._found.get(each.key, ())
             yield list(found.values())
 
     async def _copies(self) -> dict[str, list[str]]:
-        """Files of the user's folders by the damaged objects that they hold, found in one walk for all of them."""
+        """Files of the user's folders by what is damaged or lost and they hold, found in one walk for all of it."""
         sizes: dict[str, int | None] = {}
-        last = 0
-        while self._cmd.folders and (rows := await self._damaged_rows(last)):
-            last = rows[-1].id
-            sizes.update((row.key, row.size) for row in rows)
+        for page in (self._damaged_rows, self._lost_rows) if self._cmd.folders else ():
+            last = 0
+            while rows := await page(last):
+                last = rows[-1].id
+                sizes.update((row.key, row.size) for row in rows)
         return await asyncio.to_thread(self._search, sizes) if sizes else {}
+
+    async def _lost_rows(self, last: int) -> Sequence[Any]:
+        properties = FilePropertiesComponent
+        is_lost = Location.storage_type == StorageType.REFERENCE, Location.condition == LocationCondition.LOST
+        query = (
+            select(Location.id, Location.content_identifier.label("key"), properties.size_bytes.label("size"))
+            .outerjoin(properties, properties.entity_id == Location.entity_id)
+            .where(Location.id > last, *is_lost)
+            .order_by(Location.id)
+            .limit(PAGE)
+        )
+        async with self._world.reading() as session:
+            return (await session.execute(query)).all()
 
     async def _damaged_rows(self, last: int) -> Sequence[Any]:
         """Of each object its first name: with another one it would come again."""
@@ -331,17 +354,21 @@ class Repair:
             yield rows
 
     async def _judge_references(self, lost: Sequence[Any]) -> list[RepairOutcome]:
-        """What its path holds is the user's, and stays. Where that is the right content again, the reference is whole again."""
-        found = [(location, stored, await asyncio.to_thread(_held, location)) for location, stored in lost]
+        """What its path holds is the user's, and stays. Where that is the right content, the reference is whole again; where
+        another file has it, below the user's folders, the reference goes there."""
+        found = []
+        for location, stored in lost:
+            paths = [location.physical_path_or_key, *self._found.get(location.content_identifier, ())]
+            found.append((location, stored, await asyncio.to_thread(_held, location.content_identifier, paths)))
         gone: set[int] = set()
-        whole = [(location, read) for location, _, read in found if read is not None]
+        whole = [(location, held) for location, _, held in found if held is not None]
         if whole and not self._cmd.dry_run:
             gone = await self._world.write(lambda transaction: _record_references(transaction, whole))
         return [_of_reference(*each) for each in found if each[0].id not in gone]
 
 
 async def _record_references(
-    transaction: WorldTransaction, whole: Sequence[tuple[FileLocationComponent, Read]]
+    transaction: WorldTransaction, whole: Sequence[tuple[FileLocationComponent, Held]]
 ) -> set[int]:
     """Returns those whose rows somebody has removed while their files were read: nothing is recorded of them."""
     session, owners = transaction.session, {location.entity_id for location, _ in whole}
@@ -349,24 +376,36 @@ async def _record_references(
     await session.execute(entities.with_for_update(read=True, key_share=True))  # who deletes them has, or waits
     ids = {location.id for location, _ in whole}
     there = set(await session.scalars(select(Location.id).where(Location.id.in_(ids), Location.entity_id.in_(owners))))
-    await transaction.update_components(Location, Location.id.in_(there), condition=LocationCondition.OK)
-    for location, read in whole:
+    moved = {location.id: location.entity_id for location, held in whole if held.path != location.physical_path_or_key}
+    await transaction.update_components(Location, Location.id.in_(there - moved.keys()), condition=LocationCondition.OK)
+    await transaction.remove_components(Location, sorted(set(moved.values())), Location.id.in_(moved))
+    for location, held in whole:
         if location.id in there:
-            source = OriginalSourceInfoComponent.of(location.physical_path_or_key, read.size, read.mtime_ns)
+            if location.id in moved:
+                digest = bytes.fromhex(location.content_identifier)
+                transaction.ensure(location.entity_id, FileLocationComponent.by_reference(held.path, digest))
+            source = OriginalSourceInfoComponent.of(held.path, held.read.size, held.read.mtime_ns)
             transaction.add(location.entity_id, source)
     return ids - there
 
 
-def _of_reference(location: FileLocationComponent, stored: bool, read: Read | None) -> RepairOutcome:
-    status = RepairStatus.WHOLE if read else RepairStatus.LOST if stored else RepairStatus.BEYOND
-    path, size = location.physical_path_or_key, read.size if read else 0
-    return RepairOutcome(status, path, location.entity_id, location.contextual_filename, size)
+def _of_reference(location: FileLocationComponent, stored: bool, held: Held | None) -> RepairOutcome:
+    path, name = location.physical_path_or_key, location.contextual_filename
+    if held is None:
+        status = RepairStatus.LOST if stored else RepairStatus.BEYOND
+        return RepairOutcome(status, path, location.entity_id, name)
+    if held.path == path:
+        return RepairOutcome(RepairStatus.WHOLE, path, location.entity_id, name, held.read.size)
+    return RepairOutcome(RepairStatus.MENDED, path, location.entity_id, name, held.read.size, held.path)
 
 
-def _held(location: FileLocationComponent) -> Read | None:
-    with suppress(OSError, ChangedWhileReadError):
-        read = read_file(location.physical_path_or_key)
-        return read if read.digest == location.content_identifier else None
+def _held(key: str, paths: Sequence[str]) -> Held | None:
+    """The first file that has the content."""
+    for path in paths:
+        with suppress(OSError, ChangedWhileReadError):
+            read = read_file(path)
+            if read.digest == key:
+                return Held(path, read)
     return None
 
 
