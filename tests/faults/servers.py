@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from after import References
 
-UNREACHABLE = 10  # the exit code
+UNREACHABLE, SOME_FAILED = 10, 3  # exit codes
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -107,7 +107,9 @@ def _attempt(studio: Studio, references: References, scene: Scene, where: str, f
 def _must_be_told(scene: Scene, home: Home, done: Done) -> None:
     """Either it went on without the connection that was cut, or it says what is wrong, and what to do."""
     errors = [line["message"] for line in done.told if line["type"] == "error"]
-    if not scene.is_complete(done) and (done.code != UNREACHABLE or not any("; " in each for each in errors)):
+    is_told = done.code == UNREACHABLE and any("; " in each for each in errors)
+    is_told_of_items = done.code == SOME_FAILED and any(line.get("reason") for line in done.items)
+    if not (scene.is_complete(done) or is_told or is_told_of_items):
         raise BrokenError(f"{home.folder}: it ended with {done.code} and said {errors} {done.said[-500:]}")
 
 
