@@ -140,8 +140,8 @@ def ingest(content: bytes, folder: Path) -> None:
     import asyncio
 
     with tarfile.open(fileobj=BytesIO(content)) as tar:
-        for member in tar:  # "filter" came with Python 3.11.4
-            tar.extract(member, folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # which came with Python 3.11.4
+        tar.extractall(folder)
     asyncio.run(taken_in(folder))
 
 
